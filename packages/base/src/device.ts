@@ -1,0 +1,83 @@
+/**
+ * The Device port: a flat run of blocks, a regular file or a raw block device.
+ *
+ * What a device promises, and nothing more: a write is durable only after a flush that began after
+ * the write had resolved has itself resolved. Until then a crash may keep the write, lose it, keep
+ * some of its blocks, or keep it while it loses an earlier one. Reads see all resolved writes.
+ */
+import type { DozoError } from './errors.ts';
+
+/** Where a file or disk really is, so that two openers can tell that they mean the same one. */
+export interface LockIdentity {
+  /** `block`: a block device, by device number. `file`: by filesystem and inode. `none`: no lock. */
+  readonly kind: 'block' | 'file' | 'none';
+  /** For example `8:16` for a block device, `254:0/131` for a file; empty for `none`. */
+  readonly name: string;
+}
+
+/**
+ * Why a device did not do what it was told.
+ *
+ * - `DEVICE_NOT_FOUND`: nothing at that path.
+ * - `DEVICE_BUSY`: another process holds the kernel's lock on it.
+ * - `DEVICE_ACCESS_DENIED`: the kernel does not let this user open it.
+ * - `DEVICE_NOT_USABLE`: neither a regular file nor a block device, or not a usable size.
+ * - `DEVICE_READ_FAILED`, `DEVICE_WRITE_FAILED`, `DEVICE_FLUSH_FAILED`: the kernel said so. A
+ *   failed write or flush is final: what is on the device is unknown, and nothing retries it.
+ * - `DEVICE_CLOSED`: used after `close`.
+ */
+export type DeviceErrorDetail =
+  | {
+      readonly code:
+        | 'DEVICE_NOT_FOUND'
+        | 'DEVICE_BUSY'
+        | 'DEVICE_ACCESS_DENIED'
+        | 'DEVICE_NOT_USABLE'
+        | 'DEVICE_CLOSED';
+      readonly path: string;
+    }
+  | {
+      readonly code: 'DEVICE_READ_FAILED' | 'DEVICE_WRITE_FAILED' | 'DEVICE_FLUSH_FAILED';
+      readonly path: string;
+      /** Byte offset on the device; 0 for a flush. */
+      readonly offset: number;
+      /** The kernel's name of the error, such as `EIO`. */
+      readonly cause: string;
+    };
+
+/** The error that every method of a {@link Device} rejects with. */
+export type AnyDeviceError = DozoError<DeviceErrorDetail>;
+
+/** An open device. Offsets and lengths are bytes. Every method may be called while others run. */
+export interface Device {
+  /** What people call it: the path it was opened by. */
+  readonly path: string;
+  /** Usable size in bytes, fixed while it is open. */
+  readonly sizeBytes: number;
+  /** What was locked when it was opened. */
+  readonly lockIdentity: LockIdentity;
+
+  /**
+   * Reads exactly `into.length` bytes at `offset` into `into`, which belongs to the device until the
+   * promise settles. Reading past the end is `DEVICE_READ_FAILED`.
+   */
+  read(offset: number, into: Uint8Array): Promise<void>;
+
+  /**
+   * Writes the buffers one after the other at `offset`, as one vectored write. They must not change
+   * until the promise settles. Not durable before a later {@link flush}.
+   */
+  write(offset: number, buffers: readonly Uint8Array[]): Promise<void>;
+
+  /** Makes all writes that had resolved before this call durable. */
+  flush(): Promise<void>;
+
+  /**
+   * Tells the device that a range is not needed any more. A hint: reading it afterwards gives any
+   * bytes. Does nothing where the device cannot.
+   */
+  discard(offset: number, sizeBytes: number): Promise<void>;
+
+  /** Waits for what runs, releases the kernel lock, closes. Idempotent. Does not flush. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,170 @@
+/**
+ * The face of the engine: an ordered key-value store on one device.
+ *
+ * Everything here will stay when the ordered index in memory gives way to a merge tree: reads are
+ * asynchronous although the index could answer some of them at once.
+ */
+import type { Brand } from '@dozo/base';
+
+/**
+ * Log sequence number: the position of a batch in the history of the device, an integer >= 1 that
+ * only grows, also across restarts and claims. All keys that one batch wrote carry its number.
+ */
+export type Lsn = Brand<number, 'Lsn'>;
+
+/** One change. Keys are `[1, KEY_BYTES_MAX]` bytes, values `[0, VALUE_BYTES_MAX]` bytes. */
+export type Operation =
+  | { readonly kind: 'put'; readonly key: Uint8Array; readonly value: Uint8Array }
+  | { readonly kind: 'delete'; readonly key: Uint8Array };
+
+/**
+ * Changes that happen together or not at all, in order; a later one on the same key wins. Deleting
+ * an absent key is no error. Buffers must not change until `apply` has settled.
+ */
+export type Batch = readonly Operation[];
+
+/** What is known of a key without its value. */
+export interface EntryInfo {
+  /** The batch that wrote this value. */
+  readonly lsn: Lsn;
+  /** Length of the whole value in bytes. */
+  readonly sizeBytes: number;
+}
+
+/** A key's value, or the range of it that was asked for. */
+export interface Entry extends EntryInfo {
+  /** Belongs to the caller. */
+  readonly value: Uint8Array;
+}
+
+/** Bytes `[start, end)` of a value; `end` past the value's end means its end. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Keys in `[from, to)`, in byte order or, with `reverse`, from the last to the first. */
+export interface KeyRange {
+  /** Default: the first key. */
+  readonly from?: Uint8Array;
+  /** Default: past the last key. */
+  readonly to?: Uint8Array;
+  readonly reverse?: boolean;
+}
+
+/** One row of a scan. */
+export interface ScanEntry extends EntryInfo {
+  readonly key: Uint8Array;
+  /** Absent in a scan without values. */
+  readonly value?: Uint8Array;
+}
+
+export interface ScanOptions {
+  /** At most so many rows; default: all. */
+  readonly limit?: number;
+  /** Default true. Without values no read of the device is made for them. */
+  readonly values?: boolean;
+}
+
+/** A view of one moment. Holds space on the device until it is closed. */
+export interface Snapshot {
+  /** The last batch that it shows; 0 before the first. */
+  readonly lsn: number;
+  /** @see Engine.get */
+  get(key: Uint8Array, range?: ByteRange): Promise<Entry | undefined>;
+  /** @see Engine.scan */
+  scan(range: KeyRange, options?: ScanOptions): AsyncIterable<ScanEntry>;
+  /** Idempotent. Reads after it reject with `SNAPSHOT_CLOSED`. */
+  close(): void;
+}
+
+/** Counters since the engine was opened, and gauges. Sizes in bytes. */
+export interface EngineStats {
+  readonly state: 'open' | 'failed' | 'closed';
+  /** Device size and what of it values can take. */
+  readonly deviceBytes: number;
+  readonly usableBytes: number;
+  /** What live records take, their headers included. */
+  readonly liveBytes: number;
+  /** A put that needs more than this fails with `DEVICE_FULL`. */
+  readonly availableBytes: number;
+  readonly keyCount: number;
+  readonly segmentCount: number;
+  readonly segmentBytes: number;
+  readonly freeSegmentCount: number;
+  readonly lastLsn: number;
+  readonly putCount: number;
+  readonly deleteCount: number;
+  readonly getCount: number;
+  readonly commitCount: number;
+  readonly flushCount: number;
+  /** What users gave to `apply`, and what was written to the device for it in all. */
+  readonly bytesAccepted: number;
+  readonly bytesWritten: number;
+  readonly bytesRead: number;
+  readonly bytesMoved: number;
+  readonly checkpointCount: number;
+  readonly checksumErrorCount: number;
+}
+
+/** One damaged place that `verify` found. */
+export interface Damage {
+  readonly segment: number;
+  /** Byte offset on the device. */
+  readonly offset: number;
+  readonly sizeBytes: number;
+  /** Absent where the damage hides it. */
+  readonly key?: Uint8Array;
+  readonly reason: string;
+}
+
+export interface VerifyProgress {
+  readonly bytesDone: number;
+  readonly bytesTotal: number;
+}
+
+export interface VerifyReport {
+  readonly recordCount: number;
+  readonly bytesChecked: number;
+  /** Every damaged place, in order of offset. */
+  readonly damages: readonly Damage[];
+}
+
+/** One engine on one device. All methods may be called at any time and in any number. */
+export interface Engine {
+  /**
+   * Makes a batch durable, all of it or nothing.
+   *
+   * Resolves after the flush that made it durable; from then on every read sees it, and none before.
+   * Batches become visible in the order of the calls. The call takes what it needs of the queue at
+   * once: with more than `QUEUED_BYTES_MAX` waiting it resolves later, it never drops.
+   *
+   * Rejects with `DEVICE_FULL` (nothing was written; deletes alone are still taken),
+   * `KEY_TOO_LONG`, `VALUE_TOO_LARGE`, `BATCH_TOO_LARGE`, `QUEUE_FULL`, `ENGINE_CLOSED` (nothing
+   * was written), `ENGINE_FAILED` (a write or flush failed: outcome unknown, the engine is done).
+   */
+  apply(batch: Batch): Promise<Lsn>;
+
+  /** Reads a key's value, or a range of it. Rejects with `VALUE_DAMAGED`, never returns bad bytes. */
+  get(key: Uint8Array, range?: ByteRange): Promise<Entry | undefined>;
+
+  /** What is known of a key without reading its value. */
+  stat(key: Uint8Array): Promise<EntryInfo | undefined>;
+
+  /** Walks the keys of a range as they are when the iteration begins. */
+  scan(range: KeyRange, options?: ScanOptions): AsyncIterable<ScanEntry>;
+
+  /** A view of this moment, all batches that have resolved included. */
+  snapshot(): Snapshot;
+
+  stats(): EngineStats;
+
+  /** Reads every live record and every structure from the device and checks it. */
+  verify(options?: {
+    readonly onProgress?: (progress: VerifyProgress) => void;
+    readonly signal?: AbortSignal;
+  }): Promise<VerifyReport>;
+
+  /** Waits for what was accepted, writes a checkpoint, marks the claim released. Idempotent. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,17 @@
+export type {
+  Batch,
+  ByteRange,
+  Damage,
+  Engine,
+  EngineStats,
+  Entry,
+  EntryInfo,
+  KeyRange,
+  Lsn,
+  Operation,
+  ScanEntry,
+  ScanOptions,
+  Snapshot,
+  VerifyProgress,
+  VerifyReport,
+} from './engine-types.ts';
