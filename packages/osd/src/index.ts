@@ -1,1 +1,2 @@
-export {};
+export { PlacementGroup } from './placement-group.ts';
+export type { PlacementGroupOptions } from './placement-group.ts';

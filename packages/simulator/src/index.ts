@@ -1,1 +1,2 @@
-export {};
+export { ModelEngine, ModelEngineError } from './model-engine.ts';
+export type { ModelEngineOptions } from './model-engine.ts';

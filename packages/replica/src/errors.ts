@@ -1,0 +1,27 @@
+/** What a transaction or a read through a placement group can end with. */
+import { DozoError } from '@dozo/base';
+
+/**
+ * - `PRECONDITION_FAILED`: nothing was applied; `index` is the first precondition that does not hold.
+ * - `TRANSACTION_INVALID`: a bug of the caller: lengths out of range, a key named twice.
+ * - `TRANSACTION_TOO_LARGE`: over what one device takes at once; split it.
+ * - `STORE_FULL`: no room; nothing was applied. Transactions that only delete are still taken.
+ * - `STORE_BUSY`: too much is waiting; nothing was applied. Try again later.
+ * - `STORE_CLOSED`: shut down; nothing was applied.
+ * - `STORE_FAILED`: the device failed while it was written. The outcome is unknown.
+ * - `VALUE_DAMAGED`: what is on the device does not match its checksum and was not returned.
+ */
+export type TransactionErrorDetail =
+  | { readonly code: 'PRECONDITION_FAILED'; readonly index: number }
+  | {
+      readonly code:
+        | 'TRANSACTION_INVALID'
+        | 'TRANSACTION_TOO_LARGE'
+        | 'STORE_FULL'
+        | 'STORE_BUSY'
+        | 'STORE_CLOSED'
+        | 'STORE_FAILED'
+        | 'VALUE_DAMAGED';
+    };
+
+export class TransactionError extends DozoError<TransactionErrorDetail> {}
