@@ -5,7 +5,7 @@
  * the write had resolved has itself resolved. Until then a crash may keep the write, lose it, keep
  * some of its blocks, or keep it while it loses an earlier one. Reads see all resolved writes.
  */
-import type { DozoError } from './errors.ts';
+import { DozoError } from './errors.ts';
 
 /** Where a file or disk really is, so that two openers can tell that they mean the same one. */
 export interface LockIdentity {
@@ -46,6 +46,9 @@ export type DeviceErrorDetail =
     };
 
 /** The error that every method of a {@link Device} rejects with. */
+export class DeviceError extends DozoError<DeviceErrorDetail> {}
+
+/** Any {@link DeviceError}, also of another copy of this package. */
 export type AnyDeviceError = DozoError<DeviceErrorDetail>;
 
 /** An open device. Offsets and lengths are bytes. Every method may be called while others run. */

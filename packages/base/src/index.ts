@@ -1,10 +1,31 @@
 export { assert, AssertionError, unreachable } from './assert.ts';
+export { binaryStringOf, bytesOfBinaryString, writeBinaryString } from './binary-string.ts';
 export type { Brand } from './brand.ts';
+export { ByteReader } from './byte-reader.ts';
+export { ByteWriter } from './byte-writer.ts';
+export {
+  bytesOfHex,
+  compareBytes,
+  concatBytes,
+  equalBytes,
+  hexOfBytes,
+  isExactInteger,
+  readUint16,
+  readUint32,
+  readUint64,
+  writeUint16,
+  writeUint32,
+  writeUint64,
+} from './bytes.ts';
 export { sleep } from './clock.ts';
 export type { Clock, Timer } from './clock.ts';
+export { CodecError } from './codec-error.ts';
+export type { CodecErrorDetail } from './codec-error.ts';
+export { crc32c } from './crc32c.ts';
+export { DeviceError } from './device.ts';
 export type { AnyDeviceError, Device, DeviceErrorDetail, LockIdentity } from './device.ts';
 export { DozoError, hasCode } from './errors.ts';
-export { NETWORK_FRAME_BYTES_MAX } from './network.ts';
+export { NETWORK_FRAME_BYTES_MAX, NetworkError } from './network.ts';
 export type {
   AnyNetworkError,
   Connection,
@@ -14,3 +35,4 @@ export type {
   NetworkErrorDetail,
 } from './network.ts';
 export type { Random } from './random.ts';
+export { SeededRandom } from './seeded-random.ts';

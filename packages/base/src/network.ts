@@ -5,7 +5,7 @@
  * broke may or may not have arrived. Frames that are sent in one turn of the event loop travel
  * together.
  */
-import type { DozoError } from './errors.ts';
+import { DozoError } from './errors.ts';
 
 /**
  * - `NETWORK_UNREACHABLE`: nobody could be reached at that address in time.
@@ -25,6 +25,9 @@ export interface NetworkErrorDetail {
 }
 
 /** The error that the methods of {@link Network} reject with. */
+export class NetworkError extends DozoError<NetworkErrorDetail> {}
+
+/** Any {@link NetworkError}, also of another copy of this package. */
 export type AnyNetworkError = DozoError<NetworkErrorDetail>;
 
 /** The largest frame in bytes: one value of 8 MiB and its envelope. */
