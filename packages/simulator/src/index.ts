@@ -1,2 +1,13 @@
-export { ModelEngine, ModelEngineError } from './model-engine.ts';
-export type { ModelEngineOptions } from './model-engine.ts';
+export type { Tearing } from './crash-survival.ts';
+export { SimulatedClock } from './simulated-clock.ts';
+export type { SimulatedClockOptions } from './simulated-clock.ts';
+export { SimulatedDevice } from './simulated-device.ts';
+export type {
+  Fault,
+  OperationEvent,
+  OperationKind,
+  SimulatedDeviceCounts,
+  SimulatedDeviceOptions,
+} from './simulated-device.ts';
+export { SimulatedMedium } from './simulated-medium.ts';
+export type { CrashOptions } from './simulated-medium.ts';

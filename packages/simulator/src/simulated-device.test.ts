@@ -1,0 +1,252 @@
+import { SeededRandom } from '@dozo/base';
+import { describe, expect, it } from 'vitest';
+
+import { SimulatedClock } from './simulated-clock.ts';
+import { SimulatedDevice } from './simulated-device.ts';
+import type { OperationEvent, SimulatedDeviceOptions } from './simulated-device.ts';
+import { SimulatedMedium } from './simulated-medium.ts';
+
+const SIZE_BYTES = 1024 * 1024;
+
+function block(fill: number, sizeBytes = 4096): Uint8Array {
+  return new Uint8Array(sizeBytes).fill(fill);
+}
+
+function setUp(options: Partial<SimulatedDeviceOptions> = {}): {
+  medium: SimulatedMedium;
+  device: SimulatedDevice;
+} {
+  const medium = new SimulatedMedium(SIZE_BYTES);
+  const clock = new SimulatedClock({ seed: 1 });
+  return { medium, device: new SimulatedDevice(medium, { clock, seed: 1, ...options }) };
+}
+
+async function readBlock(
+  device: SimulatedDevice,
+  offset: number,
+  size = 4096,
+): Promise<Uint8Array> {
+  const into = new Uint8Array(size);
+  await device.read(offset, into);
+  return into;
+}
+
+/** The distinct first bytes that a crash leaves at `offset`, over many seeds. */
+function outcomes(medium: SimulatedMedium, offset: number): Set<number> {
+  const seen = new Set<number>();
+  for (let seed = 0; seed < 60; seed++) {
+    const after = medium.crash(new SeededRandom(seed));
+    seen.add(after.peek(offset, 1)[0] ?? -1);
+  }
+  return seen;
+}
+
+describe('what a crash leaves', () => {
+  it('keeps what was flushed', async () => {
+    const { medium, device } = setUp();
+    await device.write(4096, [block(1), block(2)]);
+    await device.flush();
+    expect([...outcomes(medium, 4096)]).toEqual([1]);
+    expect([...outcomes(medium, 8192)]).toEqual([2]);
+    expect(medium.unflushedWriteCount).toBe(0);
+  });
+
+  it('keeps or loses what was not flushed, each write on its own', async () => {
+    const { medium, device } = setUp();
+    await device.write(0, [block(1)]);
+    await device.write(4096, [block(2)]);
+    const pairs = new Set<string>();
+    for (let seed = 0; seed < 80; seed++) {
+      const after = medium.crash(new SeededRandom(seed), { tearing: 'none' });
+      pairs.add(`${String(after.peek(0, 1)[0])},${String(after.peek(4096, 1)[0])}`);
+    }
+    expect([...pairs].sort()).toEqual(['0,0', '0,2', '1,0', '1,2']);
+  });
+
+  it('does not count a write that resolved after the flush began', async () => {
+    const { medium, device } = setUp();
+    const flushed = device.flush();
+    await device.write(0, [block(1)]);
+    await flushed;
+    expect([...outcomes(medium, 0)].sort()).toEqual([0, 1]);
+  });
+
+  it('tears at blocks, and inside a block at sectors', async () => {
+    const { medium, device } = setUp();
+    await device.write(0, [block(1, 8 * 4096)]);
+    const shapes = { block: new Set<string>(), sector: new Set<string>() };
+    for (let seed = 0; seed < 300; seed++) {
+      for (const tearing of ['block', 'sector'] as const) {
+        const after = medium.crash(new SeededRandom(seed), { tearing });
+        const sectors = Array.from({ length: 64 }, (_, index) => after.peek(index * 512, 512));
+        for (const sector of sectors) expect(new Set(sector).size).toBe(1);
+        shapes[tearing].add(sectors.map((sector) => String(sector[0])).join(''));
+      }
+    }
+    const isWholeBlocks = (shape: string): boolean => /^(0{8}|1{8})*$/.test(shape);
+    expect([...shapes.block].every(isWholeBlocks)).toBe(true);
+    expect([...shapes.sector].every(isWholeBlocks)).toBe(false);
+    expect(shapes.block.has('1'.repeat(64)) && shapes.block.has('0'.repeat(64))).toBe(true);
+    expect(shapes.block.size).toBeGreaterThan(30);
+  });
+
+  it('keeps what has resolved when only the process dies', async () => {
+    const { medium, device } = setUp();
+    await device.write(0, [block(1)]);
+    void device.write(4096, [block(2)]);
+    device.halt();
+    const seen = new Set<number>();
+    for (let seed = 0; seed < 40; seed++) {
+      const after = medium.crash(new SeededRandom(seed), { kind: 'process', tearing: 'none' });
+      expect(after.peek(0, 1)[0]).toBe(1);
+      seen.add(after.peek(4096, 1)[0] ?? -1);
+      // It is in the page cache only: a power cut can still take it.
+      expect(outcomes(after, 0).has(0)).toBe(true);
+    }
+    expect([...seen].sort()).toEqual([0, 2]);
+  });
+
+  it('does not disturb the medium or its forks', async () => {
+    const { medium, device } = setUp();
+    await device.write(0, [block(1)]);
+    const fork = medium.fork();
+    await device.write(0, [block(2)]);
+    await device.flush();
+    medium.crash(new SeededRandom(1)).poke(0, block(3));
+    expect(medium.peek(0, 1)[0]).toBe(2);
+    expect(fork.peek(0, 1)[0]).toBe(1);
+    expect([...outcomes(fork, 0)].sort()).toEqual([0, 1]);
+  });
+});
+
+describe('operations', () => {
+  it('are seen by a hook at their beginning and end, where the power can be cut', async () => {
+    const events: string[] = [];
+    const cut: SimulatedMedium[] = [];
+    const { medium, device } = setUp({
+      onOperation: (event: OperationEvent) => {
+        events.push(`${String(event.index)} ${event.kind} ${event.phase}`);
+        if (event.kind === 'flush') cut.push(medium.fork());
+      },
+    });
+    await device.write(0, [block(1)]);
+    await device.flush();
+    expect(events).toEqual(['0 write begin', '0 write end', '1 flush begin', '1 flush end']);
+    expect(cut.map((fork) => fork.unflushedWriteCount)).toEqual([1, 0]);
+  });
+
+  it('never settle nor take effect after a halt', async () => {
+    const { medium, device } = setUp();
+    let settled = 0;
+    const count = (): void => {
+      settled++;
+    };
+    device.write(0, [block(1)]).then(count, count);
+    device.halt();
+    device.read(0, block(0)).then(count, count);
+    await new SimulatedClock({ seed: 2 }).advance(1000);
+    expect(settled).toBe(0);
+    expect(medium.peek(0, 1)[0]).toBe(0);
+  });
+
+  it('complete in an order that follows from the seed', async () => {
+    const run = async (seed: number): Promise<string> => {
+      const order: number[] = [];
+      const { device } = setUp({ clock: new SimulatedClock({ seed }) });
+      await Promise.all(
+        [0, 1, 2, 3, 4, 5].map(async (index) => {
+          await device.write(index * 4096, [block(index)]);
+          order.push(index);
+        }),
+      );
+      return order.join('');
+    };
+    expect(await run(1)).toBe(await run(1));
+    const orders = new Set(await Promise.all([1, 2, 3, 4, 5].map(run)));
+    expect(orders.size).toBeGreaterThan(1);
+  });
+
+  it('refuse a second opener, and let it in after a halt or when it wants no lock', () => {
+    const { medium, device } = setUp();
+    const options = { clock: new SimulatedClock({ seed: 1 }), seed: 2 };
+    const busy = expect.objectContaining({ detail: { code: 'DEVICE_BUSY', path: 'simulated' } });
+    expect(() => new SimulatedDevice(medium, options)).toThrow(busy);
+    expect(new SimulatedDevice(medium, { ...options, access: 'unlocked' }).lockIdentity.kind).toBe(
+      'none',
+    );
+    device.halt();
+    const second = new SimulatedDevice(medium, options);
+    expect(second.lockIdentity).toEqual(device.lockIdentity);
+  });
+
+  it('catch buffers that change while they are being written', async () => {
+    const { device } = setUp();
+    const bytes = block(1);
+    const written = device.write(0, [bytes]);
+    bytes[7] = 9;
+    await expect(written).rejects.toThrow('buffers changed');
+  });
+
+  it('can be held to an alignment', async () => {
+    const { device } = setUp({ alignmentBytes: 512 });
+    await device.write(512, [block(1, 512)]);
+    expect(() => device.write(100, [block(1, 512)])).toThrow('not aligned');
+    expect(() => device.read(0, new Uint8Array(100))).toThrow('not aligned');
+  });
+});
+
+describe('faults', () => {
+  it('fail the operation that they name, once', async () => {
+    const { medium, device } = setUp();
+    device.inject({ kind: 'write', after: 1, effect: 'fail', cause: 'ENOSPC' });
+    device.inject({ kind: 'read', after: 0, effect: 'fail' });
+    await device.write(0, [block(1)]);
+    await expect(device.write(4096, [block(2)])).rejects.toMatchObject({
+      detail: { code: 'DEVICE_WRITE_FAILED', offset: 4096, cause: 'ENOSPC' },
+    });
+    await device.write(8192, [block(3)]);
+    await expect(readBlock(device, 0)).rejects.toMatchObject({ code: 'DEVICE_READ_FAILED' });
+    expect((await readBlock(device, 0))[0]).toBe(1);
+    await device.flush();
+    expect([...outcomes(medium, 4096)].sort()).toEqual([0, 2]);
+  });
+
+  it('make a failed flush lose writes that reads still show and no later flush saves', async () => {
+    let lost = 0;
+    for (let seed = 0; seed < 20; seed++) {
+      const { medium, device } = setUp({ seed });
+      device.inject({ kind: 'flush', after: 0, effect: 'fail' });
+      await device.write(0, [block(1)]);
+      await expect(device.flush()).rejects.toMatchObject({ code: 'DEVICE_FLUSH_FAILED' });
+      await device.flush();
+      expect((await readBlock(device, 0))[0]).toBe(1);
+      if (outcomes(medium, 0).has(0)) lost++;
+    }
+    expect(lost).toBeGreaterThan(0);
+    expect(lost).toBeLessThan(20);
+  });
+
+  it('lose, misdirect and corrupt silently', async () => {
+    const { medium, device } = setUp();
+    device.inject({ kind: 'write', after: 0, effect: 'lose' });
+    device.inject({ kind: 'write', after: 1, effect: 'misdirect', byBytes: 4096 });
+    await device.write(0, [block(1)]);
+    await device.write(8192, [block(2)]);
+    expect([0, 8192, 12288].map((offset) => medium.peek(offset, 1)[0])).toEqual([0, 0, 2]);
+    device.inject({ kind: 'read', after: 0, effect: 'corrupt' });
+    const bits = (await readBlock(device, 12288)).filter((byte) => byte !== 2);
+    expect(bits.length).toBe(1);
+    expect(new Set(await readBlock(device, 12288))).toEqual(new Set([2]));
+  });
+
+  it('rot bits on the medium until they are written again', async () => {
+    const { medium, device } = setUp();
+    await device.write(0, [block(1)]);
+    await device.flush();
+    medium.corrupt(5, 0x80);
+    expect((await readBlock(device, 0))[5]).toBe(0x81);
+    expect(medium.crash(new SeededRandom(1)).peek(5, 1)[0]).toBe(0x81);
+    await device.write(0, [block(1)]);
+    expect((await readBlock(device, 0))[5]).toBe(1);
+  });
+});

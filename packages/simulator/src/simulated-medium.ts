@@ -1,0 +1,203 @@
+/**
+ * What a simulated disk holds, and what a crash leaves of it.
+ *
+ * The medium keeps two versions of its content: *current*, what reads see, with every resolved write;
+ * and *durable*, what a crash can no longer take. Writes in between are listed. A flush moves those
+ * that had resolved before it began to the durable version. A crash starts from the durable version
+ * and keeps each listed write whole, in part or not at all, independently, which covers reordering: a
+ * later one may survive an earlier one.
+ *
+ * A failed flush is modelled on Linux: the pages count as clean afterwards, so reads go on showing
+ * the writes, and no later flush will write them. Code that retries a flush loses data here as there.
+ *
+ * `fork` and `crash` make media of their own and cost no copy of the content, so that a test can try
+ * a crash at every operation of one run.
+ */
+import { assert, DeviceError } from '@dozo/base';
+import type { LockIdentity, SeededRandom } from '@dozo/base';
+
+import { drawSurvivors } from './crash-survival.ts';
+import type { Tearing } from './crash-survival.ts';
+import { PageStore } from './page-store.ts';
+
+/** A write that a crash may still take. Belongs to the medium and its device handles. */
+export interface UnflushedWrite {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+  /** Whether it has resolved; only then does a flush cover it and a read see it. */
+  isResolved: boolean;
+}
+
+export interface CrashOptions {
+  /**
+   * `power`: everything unflushed is at stake. `process`: only the process died; what has resolved
+   * stays in the page cache, what was under way is at stake. Default `power`.
+   */
+  readonly kind?: 'power' | 'process';
+  /** Default `sector`. */
+  readonly tearing?: Tearing;
+}
+
+let mediaCount = 0;
+
+/** One simulated disk. A `SimulatedDevice` is a handle on it. */
+export class SimulatedMedium {
+  readonly sizeBytes: number;
+  readonly lockIdentity: LockIdentity;
+  #current = new PageStore();
+  #durable = new PageStore();
+  #unflushed = new Set<UnflushedWrite>();
+  #lockHolder: object | undefined;
+
+  constructor(sizeBytes: number) {
+    assert(Number.isSafeInteger(sizeBytes) && sizeBytes > 0, 'a medium has a size');
+    this.sizeBytes = sizeBytes;
+    this.lockIdentity = { kind: 'file', name: `simulated:${String(++mediaCount)}` };
+  }
+
+  /** How many writes a crash could take now. */
+  get unflushedWriteCount(): number {
+    return this.#unflushed.size;
+  }
+
+  /** A medium of its own in the same state, writes under way included; nobody has it open. */
+  fork(): SimulatedMedium {
+    const other = this.#sibling();
+    other.#current = this.#current.fork();
+    other.#durable = this.#durable.fork();
+    for (const write of this.#unflushed) other.#unflushed.add({ ...write });
+    return other;
+  }
+
+  /**
+   * What is found after a crash at this moment: a medium of its own, which nobody has open. This one
+   * is not changed and may go on.
+   */
+  crash(random: SeededRandom, options: CrashOptions = {}): SimulatedMedium {
+    const { kind = 'power', tearing = 'sector' } = options;
+    const after = this.#sibling();
+    // Some crashes keep nearly everything, some nearly nothing, most are mixed.
+    const keepProbability = random.pick([0, 0.5, 0.5, 0.9, 1]);
+    if (kind === 'process') {
+      after.#current = this.#current.fork();
+      after.#durable = this.#durable.fork();
+    } else {
+      after.#current = this.#durable.fork();
+    }
+    for (const write of this.#unflushed) {
+      if (kind === 'process' && write.isResolved) {
+        after.#unflushed.add({ ...write });
+        continue;
+      }
+      const size = { offset: write.offset, sizeBytes: write.bytes.length };
+      for (const range of drawSurvivors(random, tearing, size, keepProbability)) {
+        const bytes = write.bytes.slice(range.start, range.end);
+        const offset = write.offset + range.start;
+        after.#current.write(offset, bytes);
+        if (kind === 'process') after.#unflushed.add({ offset, bytes, isResolved: true });
+      }
+    }
+    if (kind === 'power') after.#durable = after.#current.fork();
+    return after;
+  }
+
+  /** Flips bits of the byte at `offset`, as rot does, in what reads see and in what a crash leaves. */
+  corrupt(offset: number, mask = 1): void {
+    assert(mask > 0 && mask < 256, 'a mask flips at least one bit of a byte');
+    for (const store of [this.#current, this.#durable]) {
+      const byte = new Uint8Array(1);
+      store.read(offset, byte);
+      store.write(
+        offset,
+        byte.map((value) => value ^ mask),
+      );
+    }
+  }
+
+  /** Bytes as reads see them now, without an operation. */
+  peek(offset: number, sizeBytes: number): Uint8Array {
+    this.#checkRange(offset, sizeBytes);
+    const bytes = new Uint8Array(sizeBytes);
+    this.#current.read(offset, bytes);
+    return bytes;
+  }
+
+  /** Puts durable bytes there, without an operation: for tests that damage or prepare a medium. */
+  poke(offset: number, bytes: Uint8Array): void {
+    this.#checkRange(offset, bytes.length);
+    this.#current.write(offset, bytes);
+    this.#durable.write(offset, bytes);
+  }
+
+  /** For `SimulatedDevice`: takes the lock for `holder` or throws `DEVICE_BUSY`. */
+  lock(holder: object, path: string): void {
+    if (this.#lockHolder !== undefined) {
+      throw new DeviceError(
+        `Cannot open ${path}: another process has it open. Stop that one first.`,
+        {
+          code: 'DEVICE_BUSY',
+          path,
+        },
+      );
+    }
+    this.#lockHolder = holder;
+  }
+
+  /** For `SimulatedDevice`: gives the lock back if `holder` has it. */
+  unlock(holder: object): void {
+    if (this.#lockHolder === holder) this.#lockHolder = undefined;
+  }
+
+  /** For `SimulatedDevice`: lists a write that has begun; a crash may keep parts of it from now on. */
+  beginWrite(offset: number, bytes: Uint8Array): UnflushedWrite {
+    this.#checkRange(offset, bytes.length);
+    const write = { offset, bytes, isResolved: false };
+    this.#unflushed.add(write);
+    return write;
+  }
+
+  /** For `SimulatedDevice`: the write resolves; reads see it from now on. */
+  resolveWrite(write: UnflushedWrite): void {
+    write.isResolved = true;
+    // Listed in the order of resolving, which is the order that reads see.
+    this.#unflushed.delete(write);
+    this.#unflushed.add(write);
+    this.#current.write(write.offset, write.bytes);
+  }
+
+  /** For `SimulatedDevice`: the writes that a flush which begins now covers. */
+  coveredByFlush(): readonly UnflushedWrite[] {
+    return [...this.#unflushed].filter((write) => write.isResolved);
+  }
+
+  /** For `SimulatedDevice`: makes writes durable, those that are still listed. */
+  makeDurable(writes: readonly UnflushedWrite[]): void {
+    for (const write of writes) {
+      if (this.#unflushed.delete(write)) this.#durable.write(write.offset, write.bytes);
+    }
+  }
+
+  /** For `SimulatedDevice`: a failed flush keeps some of the writes and forgets the others. */
+  loseSome(writes: readonly UnflushedWrite[], random: SeededRandom): void {
+    for (const write of writes) {
+      if (!this.#unflushed.delete(write)) continue;
+      if (random.chance(0.5)) this.#durable.write(write.offset, write.bytes);
+    }
+  }
+
+  /** For `SimulatedDevice`: forgets a write that never reached the medium. */
+  forgetWrite(write: UnflushedWrite): void {
+    this.#unflushed.delete(write);
+  }
+
+  #sibling(): SimulatedMedium {
+    return new SimulatedMedium(this.sizeBytes);
+  }
+
+  #checkRange(offset: number, sizeBytes: number): void {
+    assert(
+      Number.isSafeInteger(offset) && offset >= 0 && offset + sizeBytes <= this.sizeBytes,
+      `range [${String(offset)}, ${String(offset + sizeBytes)}) is outside the device`,
+    );
+  }
+}
