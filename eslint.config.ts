@@ -27,6 +27,15 @@ const focusBans: readonly Ban[] = [
   },
 ];
 
+const styleBans: readonly Ban[] = [
+  {
+    selector: ':matches(PropertyDefinition, MethodDefinition)[accessibility="private"]',
+    message: 'Use a #private member: it is private at run time too.',
+  },
+  { selector: 'ExportDefaultDeclaration', message: 'Named exports only.' },
+  { selector: 'ExportAllDeclaration', message: 'Name every export.' },
+];
+
 const timeBans: readonly Ban[] = [
   {
     selector: 'MemberExpression[object.name="Date"][property.name="now"]',
@@ -133,8 +142,9 @@ const configuration: Linter.Config[] = [
     files: ['packages/*/src/**/*.ts'],
     ignores: ['packages/platform/**', ...tests],
     rules: {
-      'no-restricted-syntax': restrictSyntax(focusBans, timeBans),
+      'no-restricted-syntax': restrictSyntax(focusBans, styleBans, timeBans),
       'no-restricted-globals': ['error', ...timeGlobals],
+      'max-lines-per-function': ['error', { max: 80, skipBlankLines: true, skipComments: true }],
     },
   },
   {
@@ -154,11 +164,15 @@ const configuration: Linter.Config[] = [
   {
     files: ['packages/platform/src/**/*.ts'],
     ignores: tests,
-    rules: { 'no-restricted-globals': ['error', consoleBan] },
+    rules: {
+      'no-restricted-syntax': restrictSyntax(focusBans, styleBans),
+      'no-restricted-globals': ['error', consoleBan],
+      'max-lines-per-function': ['error', { max: 80, skipBlankLines: true, skipComments: true }],
+    },
   },
   {
-    // Tests are repeatable: seeded randomness, simulated time. Real timers belong to what drives
-    // real sockets and processes.
+    // Tests are repeatable: randomness is seeded. Real time belongs to tests that drive real sockets
+    // and processes; the packages without I/O have none.
     files: tests,
     rules: {
       'no-restricted-syntax': restrictSyntax(
