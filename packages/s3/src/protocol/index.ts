@@ -1,0 +1,93 @@
+/**
+ * The S3 protocol, pure: parse, check signatures, decode bodies, render. No I/O, no time of its own.
+ */
+export { requireBucketName, requireObjectKey } from './bucket-name.ts';
+export type {
+  Checksum,
+  ChecksumAlgorithm,
+  ChecksumType,
+  ObjectChecksum,
+  UploadChecksum,
+} from './checksum.ts';
+export { combineChecksums } from './checksum-combine.ts';
+export type { ChecksummedPart } from './checksum-combine.ts';
+export {
+  checksumHeaders,
+  parseCopyChecksumAlgorithm,
+  parseUploadChecksum,
+  wantsChecksum,
+} from './checksum-headers.ts';
+export {
+  checkCopySourceConditions,
+  checkWriteConditions,
+  evaluateReadConditions,
+  parseCopySourceConditions,
+  parseReadConditions,
+  parseWriteConditions,
+} from './conditions.ts';
+export type { Conditions, ObjectState } from './conditions.ts';
+export { parseCopySource, parseMetadataDirective } from './copy-source.ts';
+export type { CopySource } from './copy-source.ts';
+export { parseRequestHeaders } from './headers.ts';
+export type { RequestHead, RequestHeaders } from './headers.ts';
+export { parseListParameters, parsePartNumber, parsePartNumberMarker } from './list-parameters.ts';
+export type { ListParameters } from './list-parameters.ts';
+export { parseObjectHeaders, renderObjectHeaders } from './object-headers.ts';
+export type { ObjectHeaders } from './object-headers.ts';
+export { createBodyDecoder, decodeWholeBody, planBody } from './payload.ts';
+export type { BodyDecoder, BodyOptions, BodyPlan, BodySummary } from './payload.ts';
+export { Query } from './query.ts';
+export { contentRange, parseCopySourceRange, parseRange } from './range.ts';
+export type { BodyRange } from './range.ts';
+export { routeRequest } from './route.ts';
+export type {
+  BucketOperation,
+  BucketRoute,
+  ObjectOperation,
+  ObjectRoute,
+  Route,
+  ServiceOperation,
+  ServiceRoute,
+} from './route.ts';
+export { SignatureVerifier } from './signature-v4.ts';
+export type { Authentication, ChunkSigning } from './signature-v4.ts';
+export {
+  answerBucketSubresource,
+  answerObjectSubresource,
+  refuseUnsupportedHeaders,
+} from './subresources.ts';
+export type { FixedAnswer } from './subresources.ts';
+export {
+  parseCompleteMultipartUpload,
+  parseCreateBucketConfiguration,
+  parseDelete,
+} from './xml-parse.ts';
+export type { CompletedPart, DeleteRequest, DeleteRequestObject } from './xml-parse.ts';
+export {
+  renderCompleteMultipartUpload,
+  renderCopyObject,
+  renderCopyPart,
+  renderDeleteResult,
+  renderError,
+  renderInitiateMultipartUpload,
+  renderListBuckets,
+  renderListMultipartUploads,
+  renderListObjects,
+  renderListObjectsV2,
+  renderListObjectVersions,
+  renderListParts,
+  renderLocation,
+} from './xml-render.ts';
+export type {
+  DeleteFailure,
+  ListedBucket,
+  ListedObject,
+  ListedPart,
+  ListedUpload,
+  ListMultipartUploadsResult,
+  ListObjectsResult,
+  ListObjectsV2Result,
+  ListObjectVersionsResult,
+  ListPartsResult,
+  Owner,
+} from './xml-render.ts';
