@@ -94,7 +94,8 @@ export default {
     },
     {
       name: 'no-io-in-core',
-      comment: 'base, claim, engine, replica, osd and simulator touch the world through ports only.',
+      comment:
+        'base, claim, engine, replica, osd and simulator touch the world through ports only.',
       severity: 'error',
       from: {
         path: '^packages/(base|claim|engine|replica|osd|simulator)/',
