@@ -1,0 +1,19 @@
+/** Ends a run with one line that a script can read: `N passed, N failed`. */
+import type { Reporter, TestModule } from 'vitest/node';
+
+export default class SummaryReporter implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
+    let passedCount = 0;
+    // A file that could not even be loaded counts as one failed test.
+    let failedCount = unhandledErrors.length;
+    for (const module of modules) {
+      failedCount += module.errors().length;
+      for (const test of module.children.allTests()) {
+        const { state } = test.result();
+        if (state === 'passed') passedCount += 1;
+        if (state === 'failed' || state === 'pending') failedCount += 1;
+      }
+    }
+    console.log(`\n${passedCount} passed, ${failedCount} failed`);
+  }
+}
