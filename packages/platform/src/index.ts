@@ -1,1 +1,10 @@
-export {};
+export { createDeviceFile } from './create-device-file.ts';
+export type { CreateDeviceFileOptions } from './create-device-file.ts';
+export { PlatformError } from './errors.ts';
+export type { PlatformErrorDetail } from './errors.ts';
+export { readHostIdentity } from './host-identity.ts';
+export type { HostIdentity } from './host-identity.ts';
+export { openFileDevice } from './open-file-device.ts';
+export type { OpenFileDeviceOptions } from './open-file-device.ts';
+export { openSystemClock } from './system-clock.ts';
+export { SystemRandom } from './system-random.ts';

@@ -104,15 +104,15 @@ export class SimulatedClock implements Clock {
    * The promise must depend on this clock alone, not on real input and output.
    */
   async runUntil<Result>(promise: Promise<Result>): Promise<Result> {
-    let isSettled = false;
+    const state = { isSettled: false };
     const settle = (): void => {
-      isSettled = true;
+      state.isSettled = true;
     };
     promise.then(settle, settle);
     let idleMicrotasks = 0;
     for (;;) {
       await this.#microtasks(1 + this.#random.below(TURN_MICROTASKS_END));
-      if (isSettled) return promise;
+      if (state.isSettled) return promise;
       if (this.#events.peek() === undefined) {
         idleMicrotasks += TURN_MICROTASKS_END;
         if (idleMicrotasks > STUCK_MICROTASKS) {
@@ -167,7 +167,7 @@ export class SimulatedClock implements Clock {
   }
 
   async #microtasks(count: number): Promise<void> {
-    for (let index = 0; index < count; index++) await null;
+    for (let index = 0; index < count; index++) await Promise.resolve();
   }
 }
 

@@ -247,7 +247,9 @@ export class SimulatedDevice implements Device {
           // Halted in the hook: it took effect, and the process never learned of it.
           if (!this.#isHalted()) resolve();
         } catch (error) {
-          reject(error as Error);
+          // Passed on as it is.
+          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
+          reject(error);
         }
         this.#wakeIdle();
       });

@@ -1,0 +1,91 @@
+/** Runs as root only, on a loop device: a real block device with a real exclusive opener. */
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { openFileDevice } from './open-file-device.ts';
+
+const SIZE_BYTES = 8 * 1024 * 1024;
+
+const isPossible = process.getuid?.() === 0 && canUseLoopDevices();
+
+describe.runIf(isPossible)('a block device', () => {
+  let directory: string;
+  let path: string;
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'dozo-platform-'));
+    const file = join(directory, 'disk');
+    await writeFile(file, new Uint8Array(0));
+    await truncate(file, SIZE_BYTES);
+    path = losetup('--find', '--show', file).trim();
+  });
+
+  afterAll(async () => {
+    losetup('--detach', path);
+    await rm(directory, { recursive: true });
+  });
+
+  it('tells its size and its number, reads, writes, flushes and discards', async () => {
+    const device = await openFileDevice({ path, mode: 'exclusive' });
+    expect(device.sizeBytes).toBe(SIZE_BYTES);
+    expect(device.lockIdentity.kind).toBe('block');
+    expect(device.lockIdentity.name).toMatch(/^7:\d+$/);
+    const bytes = new Uint8Array(8192).fill(3);
+    await device.write(4096, [bytes.subarray(0, 100), bytes.subarray(100)]);
+    await device.flush();
+    const into = new Uint8Array(8192);
+    await device.read(4096, into);
+    expect(into).toEqual(bytes);
+    await device.discard(0, SIZE_BYTES);
+    await device.read(4096, into);
+    expect(into).toEqual(new Uint8Array(8192));
+    await expect(device.read(SIZE_BYTES - 1, into)).rejects.toMatchObject({
+      code: 'DEVICE_READ_FAILED',
+    });
+    await device.close();
+  });
+
+  it('has one exclusive opener, through whatever device node', async () => {
+    const first = await openFileDevice({ path, mode: 'exclusive' });
+    const otherNode = join(directory, 'node');
+    execFileSync('cp', ['--archive', path, otherNode]);
+    for (const name of [path, otherNode]) {
+      await expect(openFileDevice({ path: name, mode: 'exclusive' })).rejects.toMatchObject({
+        detail: { code: 'DEVICE_BUSY', path: name },
+      });
+    }
+    const reader = await openFileDevice({ path: otherNode, mode: 'read-only' });
+    await reader.read(0, new Uint8Array(4096));
+    await reader.close();
+    await first.close();
+    const second = await openFileDevice({ path, mode: 'exclusive' });
+    await second.close();
+  });
+
+  it('is refused to a writer when it is read-only', async () => {
+    execFileSync('blockdev', ['--setro', path]);
+    try {
+      await expect(openFileDevice({ path, mode: 'exclusive' })).rejects.toMatchObject({
+        detail: { code: 'DEVICE_ACCESS_DENIED', path },
+      });
+    } finally {
+      execFileSync('blockdev', ['--setrw', path]);
+    }
+  });
+});
+
+function losetup(...options: string[]): string {
+  return execFileSync('losetup', options, { encoding: 'utf8' });
+}
+
+function canUseLoopDevices(): boolean {
+  try {
+    losetup('--find');
+    return true;
+  } catch {
+    return false;
+  }
+}

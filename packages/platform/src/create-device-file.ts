@@ -1,0 +1,224 @@
+/**
+ * Creates a device file, all of it or nothing.
+ *
+ * The file is built under a name of its own beside the final one, locked by its builder, allocated,
+ * prepared (formatted) and made durable; only then does it get its name, and never over something
+ * that is there. A crash on the way leaves at most the unfinished file, which the next attempt takes
+ * over once its lock is free.
+ *
+ * Allocation is `fallocate`: the file system promises the room, so that no later write finds it full.
+ * Where a file system cannot, the file is filled with zeros. Whether allocating alone is fast enough
+ * was measured: docs/decisions/0012-device-file-allocation.md.
+ */
+import { constants } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
+import { link, open, rename, stat, statfs, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { assert, DeviceError } from '@dozo/base';
+import type { Device } from '@dozo/base';
+
+import { kernelErrorName, PlatformError } from './errors.ts';
+import {
+  closeFile,
+  openFile,
+  statDescriptor,
+  syncFile,
+  truncateFile,
+  writeAllAt,
+} from './file-calls.ts';
+import { FileDevice } from './file-device.ts';
+import { loadKernel } from './kernel.ts';
+import type { Kernel } from './kernel.ts';
+import { ZERO_FILL_BYTES } from './limits.ts';
+
+export interface CreateDeviceFileOptions {
+  readonly path: string;
+  /** Size of the new file, at least 1. */
+  readonly sizeBytes: number;
+  /**
+   * Gives the new, empty device its content before it gets its name. Neither it nor anybody else may
+   * use the device after it has resolved.
+   */
+  readonly prepare?: (device: Device) => Promise<void>;
+  /** Default `allocate`. `zeros` writes the whole file, which takes as long as the disk needs. */
+  readonly fill?: 'allocate' | 'zeros';
+  /** For tests. Default: the kernel of this machine. */
+  readonly kernel?: Kernel;
+}
+
+/** Ends the name of a file that is being built. */
+const UNFINISHED_SUFFIX = '.creating';
+
+/**
+ * Creates a file of `sizeBytes` with mode 0600, its room allocated, durable with its directory entry.
+ *
+ * Rejects with `FILE_EXISTS`, `NO_SPACE`, `CREATE_FAILED`, `KERNEL_CALLS_UNAVAILABLE`, with
+ * `DEVICE_BUSY` when another process is creating the same file, and with whatever `prepare` rejects
+ * with. After any of them nothing is left behind.
+ */
+export async function createDeviceFile(options: CreateDeviceFileOptions): Promise<void> {
+  const { path, sizeBytes, prepare, fill = 'allocate' } = options;
+  assert(Number.isSafeInteger(sizeBytes) && sizeBytes > 0, 'a device file has a size');
+  const kernel = options.kernel ?? (await loadKernel());
+  if (await exists(path)) throw fileExists(path);
+  const unfinished = path + UNFINISHED_SUFFIX;
+  const descriptor = await openUnfinished(path, unfinished, kernel);
+  const device = new FileDevice({
+    path,
+    descriptor,
+    kernel,
+    kind: 'file',
+    sizeBytes,
+    lockIdentity: { kind: 'none', name: '' },
+    isReadOnly: false,
+    punchesHoles: false,
+  });
+  try {
+    await truncateFile(descriptor, 0);
+    await allocate({ path, descriptor, kernel, sizeBytes, fill });
+    await prepare?.(device);
+    await syncFile(descriptor);
+    await giveName(unfinished, path);
+    await syncDirectory(dirname(path));
+  } catch (error) {
+    await unlink(unfinished).catch(() => undefined);
+    throw isKernelError(error) ? createFailed(path, error) : error;
+  } finally {
+    await device.close();
+  }
+}
+
+/** Opens and locks the unfinished file, new or left behind by a crash. */
+async function openUnfinished(path: string, unfinished: string, kernel: Kernel): Promise<number> {
+  for (;;) {
+    let descriptor: number;
+    try {
+      descriptor = await openFile(unfinished, constants.O_RDWR | constants.O_CREAT, 0o600);
+    } catch (error) {
+      throw createFailed(path, error);
+    }
+    const failure = kernel.lockExclusive(descriptor);
+    if (failure !== undefined) {
+      await closeFile(descriptor);
+      throw failure === 'EAGAIN' ? beingCreated(path) : createFailed(path, { code: failure });
+    }
+    // Its builder may have finished or given up between the opening and the lock; then the file that
+    // was locked has another name or none, and the next one is tried.
+    const [ours, named] = await Promise.all([
+      statDescriptor(descriptor),
+      stat(unfinished, { bigint: true }).catch(() => undefined),
+    ]);
+    if (named !== undefined && isSameFile(ours, named)) return descriptor;
+    await closeFile(descriptor);
+  }
+}
+
+async function allocate(of: {
+  readonly path: string;
+  readonly descriptor: number;
+  readonly kernel: Kernel;
+  readonly sizeBytes: number;
+  readonly fill: 'allocate' | 'zeros';
+}): Promise<void> {
+  const { path, descriptor, kernel, sizeBytes, fill } = of;
+  const failure = await kernel.allocate(descriptor, sizeBytes);
+  if (failure !== undefined && failure !== 'EOPNOTSUPP' && failure !== 'ENOSYS') {
+    throw await allocationFailed(path, sizeBytes, { code: failure });
+  }
+  if (failure === undefined && fill === 'allocate') return;
+  const zeros = new Uint8Array(Math.min(ZERO_FILL_BYTES, sizeBytes));
+  try {
+    let done = 0;
+    while (done < sizeBytes) {
+      const part = zeros.subarray(0, Math.min(zeros.length, sizeBytes - done));
+      done += await writeAllAt(descriptor, [part], done);
+    }
+  } catch (error) {
+    throw await allocationFailed(path, sizeBytes, error);
+  }
+}
+
+/** Gives the file its name unless that is taken: a link fails where a rename would replace. */
+async function giveName(unfinished: string, path: string): Promise<void> {
+  try {
+    await link(unfinished, path);
+  } catch (error) {
+    const name = kernelErrorName(error);
+    if (name === 'EEXIST') throw fileExists(path);
+    if (name !== 'EPERM' && name !== 'EOPNOTSUPP' && name !== 'ENOSYS') throw error;
+    // A file system without links (FAT, some network file systems).
+    if (await exists(path)) throw fileExists(path);
+    await rename(unfinished, path);
+    return;
+  }
+  await unlink(unfinished);
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (kernelErrorName(error) === 'ENOENT') return false;
+    throw createFailed(path, error);
+  }
+}
+
+/** Whether Node reported it for a call to the kernel; everything else is passed on as it is. */
+function isKernelError(error: unknown): boolean {
+  return error instanceof Error && 'errno' in error;
+}
+
+function isSameFile(left: BigIntStats, right: BigIntStats): boolean {
+  return left.dev === right.dev && left.ino === right.ino;
+}
+
+async function allocationFailed(
+  path: string,
+  sizeBytes: number,
+  error: unknown,
+): Promise<PlatformError> {
+  const name = kernelErrorName(error);
+  if (name !== 'ENOSPC' && name !== 'EDQUOT' && name !== 'EFBIG') return createFailed(path, error);
+  const { bavail, bsize } = await statfs(dirname(path));
+  const availableBytes = bavail * bsize;
+  return new PlatformError(
+    `Cannot create ${path}: ${sizeBytes} bytes are needed and the file system has no room for them ` +
+      `(${name}; ${availableBytes} bytes are free now). Choose a smaller size or another directory.`,
+    { code: 'NO_SPACE', path, sizeBytes, availableBytes },
+    { cause: error },
+  );
+}
+
+function fileExists(path: string): PlatformError {
+  return new PlatformError(
+    `Cannot create ${path}: something is there already. Open it, or choose another path.`,
+    { code: 'FILE_EXISTS', path },
+  );
+}
+
+function createFailed(path: string, error: unknown): PlatformError {
+  const cause = kernelErrorName(error);
+  return new PlatformError(
+    `Cannot create ${path}: the kernel says ${cause}. Check that the directory is there and that ` +
+      'this user may write in it.',
+    { code: 'CREATE_FAILED', path, cause },
+    { cause: error },
+  );
+}
+
+function beingCreated(path: string): DeviceError {
+  return new DeviceError(
+    `Cannot create ${path}: another process is creating it. Wait for that one, then open the file.`,
+    { code: 'DEVICE_BUSY', path },
+  );
+}

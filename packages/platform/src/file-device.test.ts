@@ -1,0 +1,204 @@
+import { spawn } from 'node:child_process';
+import { constants, openSync } from 'node:fs';
+import { chmod, mkdtemp, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { once } from 'node:events';
+import type { Device } from '@dozo/base';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { FileDevice } from './file-device.ts';
+import { loadKernel } from './kernel.ts';
+import { openFileDevice } from './open-file-device.ts';
+
+const SIZE_BYTES = 16 * 1024 * 1024;
+
+let directory: string;
+let path: string;
+const opened: Device[] = [];
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'dozo-platform-'));
+  path = join(directory, 'disk');
+  await writeFile(path, new Uint8Array(0));
+  await truncate(path, SIZE_BYTES);
+});
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((device) => device.close()));
+  await rm(directory, { recursive: true });
+});
+
+async function openDisk(mode: 'exclusive' | 'read-only' = 'exclusive'): Promise<Device> {
+  const device = await openFileDevice({ path, mode });
+  opened.push(device);
+  return device;
+}
+
+describe('reading and writing', () => {
+  it('writes buffers one after the other and reads them back', async () => {
+    const device = await openDisk();
+    expect(device.sizeBytes).toBe(SIZE_BYTES);
+    const parts = [new Uint8Array(10).fill(1), new Uint8Array(0), new Uint8Array(5000).fill(2)];
+    await device.write(4096, parts);
+    await device.flush();
+    const into = new Uint8Array(5012);
+    await device.read(4095, into);
+    expect(into).toEqual(new Uint8Array([0, ...Buffer.concat(parts), 0]));
+  });
+
+  it('takes more buffers than the kernel takes in one call', async () => {
+    const device = await openDisk();
+    const parts = Array.from({ length: 2500 }, (_, index) => new Uint8Array(3).fill(index));
+    await device.write(1, parts);
+    const into = new Uint8Array(7500);
+    await device.read(1, into);
+    expect(Buffer.compare(into, Buffer.concat(parts))).toBe(0);
+  });
+
+  it('refuses to read or write past the end, and the file does not grow', async () => {
+    const device = await openDisk();
+    const bytes = new Uint8Array(4096);
+    await expect(device.read(SIZE_BYTES - 1, bytes)).rejects.toMatchObject({
+      code: 'DEVICE_READ_FAILED',
+    });
+    await expect(device.write(SIZE_BYTES - 1, [bytes])).rejects.toMatchObject({
+      detail: { code: 'DEVICE_WRITE_FAILED', path, offset: SIZE_BYTES - 1 },
+    });
+    expect((await stat(path)).size).toBe(SIZE_BYTES);
+  });
+
+  it('reports what the kernel says, where', async () => {
+    const kernel = await loadKernel();
+    const parts = { kernel, lockIdentity: { kind: 'none', name: '' } } as const;
+    const more = { kind: 'file', sizeBytes: 8192, isReadOnly: false, punchesHoles: false } as const;
+    const full = openSync('/dev/full', constants.O_RDWR);
+    const device = new FileDevice({ ...parts, ...more, path: '/dev/full', descriptor: full });
+    await expect(device.write(4096, [new Uint8Array(10)])).rejects.toMatchObject({
+      detail: { code: 'DEVICE_WRITE_FAILED', path: '/dev/full', offset: 4096, cause: 'ENOSPC' },
+    });
+    await expect(device.flush()).rejects.toMatchObject({
+      detail: { code: 'DEVICE_FLUSH_FAILED', cause: 'EINVAL' },
+    });
+    await device.close();
+    const unreadable = openSync(path, constants.O_WRONLY);
+    const other = new FileDevice({ ...parts, ...more, path, descriptor: unreadable });
+    await expect(other.read(4096, new Uint8Array(1))).rejects.toMatchObject({
+      detail: { code: 'DEVICE_READ_FAILED', offset: 4096, cause: 'EBADF' },
+    });
+    await other.close();
+  });
+
+  it('discards by punching holes only when it was opened so', async () => {
+    const bytes = new Uint8Array(1024 * 1024).fill(7);
+    const blocks = async (): Promise<number> => (await stat(path)).blocks;
+    const keeping = await openDisk();
+    await keeping.write(0, [bytes]);
+    await keeping.flush();
+    const before = await blocks();
+    await keeping.discard(0, bytes.length);
+    expect(await blocks()).toBe(before);
+    await keeping.close();
+    const punching = await openFileDevice({ path, mode: 'exclusive', punchesHoles: true });
+    opened.push(punching);
+    await punching.discard(0, bytes.length);
+    expect(await blocks()).toBeLessThan(before);
+  });
+});
+
+describe('closing', () => {
+  it('waits for what runs, happens once, and refuses what comes later', async () => {
+    const device = await openDisk();
+    const written = device.write(0, [new Uint8Array(4 * 1024 * 1024).fill(5)]);
+    await Promise.all([device.close(), device.close()]);
+    await written;
+    expect((await readFile(path))[4 * 1024 * 1024 - 1]).toBe(5);
+    const closed = { detail: { code: 'DEVICE_CLOSED', path } };
+    await expect(device.read(0, new Uint8Array(1))).rejects.toMatchObject(closed);
+    await expect(device.write(0, [new Uint8Array(1)])).rejects.toMatchObject(closed);
+    await expect(device.flush()).rejects.toMatchObject(closed);
+    await expect(device.discard(0, 4096)).rejects.toMatchObject(closed);
+  });
+});
+
+describe('the kernel lock on a file', () => {
+  it('refuses a second opener of the same file under any name, until the first has closed', async () => {
+    const first = await openDisk();
+    await expect(openDisk()).rejects.toMatchObject({ detail: { code: 'DEVICE_BUSY', path } });
+    const second = await openDisk('read-only');
+    await second.read(0, new Uint8Array(16));
+    expect(second.lockIdentity).toEqual({ kind: 'none', name: '' });
+    await first.close();
+    const third = await openDisk();
+    const { dev, ino } = await stat(path);
+    const number = `${String((dev >> 8) & 0xfff)}:${String((dev & 0xff) | ((dev >> 12) & 0xfff00))}`;
+    expect(third.lockIdentity).toEqual({ kind: 'file', name: `${number}/${String(ino)}` });
+  });
+
+  it('is not inherited by a child process', async () => {
+    const device = await openDisk();
+    const child = spawn('/bin/sh', ['-c', 'ls -l /proc/self/fd; read line'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    try {
+      const [listing] = (await once(child.stdout, 'data')) as [Buffer];
+      expect(listing.toString()).not.toContain(path);
+      await device.close();
+      await expect(openDisk()).resolves.toBeDefined();
+    } finally {
+      child.stdin.end();
+      await once(child, 'exit');
+    }
+  });
+
+  it('gives no identity where a file system says yes to every locker', async () => {
+    const kernel = await loadKernel();
+    const pretending = { ...kernel, lockExclusive: () => undefined };
+    const device = await openFileDevice({ path, mode: 'exclusive', kernel: pretending });
+    opened.push(device);
+    expect(device.lockIdentity).toEqual({ kind: 'none', name: '' });
+  });
+
+  it('refuses a file system that cannot lock', async () => {
+    const kernel = { ...(await loadKernel()), lockExclusive: () => 'ENOLCK' };
+    await expect(openFileDevice({ path, mode: 'exclusive', kernel })).rejects.toMatchObject({
+      detail: { code: 'DEVICE_NOT_USABLE', path },
+      message: expect.stringContaining('ENOLCK') as string,
+    });
+  });
+});
+
+describe('opening', () => {
+  it('tells what is wrong with a path', async () => {
+    const codeOf = async (of: string): Promise<unknown> => {
+      try {
+        await openFileDevice({ path: of, mode: 'exclusive' });
+        return 'opened';
+      } catch (error) {
+        return (error as { code: string }).code;
+      }
+    };
+    const empty = join(directory, 'empty');
+    await writeFile(empty, new Uint8Array(0));
+    expect(await codeOf(join(directory, 'nowhere'))).toBe('DEVICE_NOT_FOUND');
+    expect(await codeOf(join(path, 'below-a-file'))).toBe('DEVICE_NOT_FOUND');
+    expect(await codeOf(directory)).toBe('DEVICE_NOT_USABLE');
+    expect(await codeOf('/dev/null')).toBe('DEVICE_NOT_USABLE');
+    expect(await codeOf(empty)).toBe('DEVICE_NOT_USABLE');
+  });
+
+  it.runIf(process.getuid?.() !== 0)('tells that this user may not', async () => {
+    await chmod(path, 0o400);
+    await expect(openDisk()).rejects.toMatchObject({
+      detail: { code: 'DEVICE_ACCESS_DENIED', path },
+    });
+  });
+
+  it('does not write through a device that is open for reading', async () => {
+    const device = await openDisk('read-only');
+    await expect(device.write(0, [new Uint8Array(1)])).rejects.toThrow('open for reading');
+    await expect(device.discard(0, 1)).rejects.toThrow('open for reading');
+    const file = await open(path);
+    await file.close();
+  });
+});

@@ -1,0 +1,131 @@
+/**
+ * The calls of the C library that Node does not offer: locks, allocation, ioctls, the boot clock.
+ *
+ * They go through koffi, which ships compiled with its package. Every call returns `undefined` or the
+ * name of the error (`EAGAIN`), because each of them is expected to fail somewhere. What can
+ * take long runs on a thread of the pool.
+ *
+ * Source: flock(2), fallocate(2), ioctl_list(2), clock_gettime(2), `linux/fs.h`, `linux/falloc.h`.
+ */
+import { getSystemErrorName } from 'node:util';
+import type koffi from 'koffi';
+
+import { PlatformError } from './errors.ts';
+
+/** How a call ended: `undefined`, or the kernel's name of the error. */
+export type KernelOutcome = string | undefined;
+
+/** The calls. A test passes its own. */
+export interface Kernel {
+  /** `flock(LOCK_EX | LOCK_NB)`. `EAGAIN` when another open file description has the lock. */
+  lockExclusive(descriptor: number): KernelOutcome;
+  /** Allocates `[0, sizeBytes)`; the file has at least that size afterwards. */
+  allocate(descriptor: number, sizeBytes: number): Promise<KernelOutcome>;
+  /** Gives the blocks of a range of a regular file back to the file system. */
+  punchHole(descriptor: number, offset: number, sizeBytes: number): Promise<KernelOutcome>;
+  /** Discards a range of a block device. */
+  discardBlocks(descriptor: number, offset: number, sizeBytes: number): Promise<KernelOutcome>;
+  /** Size of a block device in bytes, or the name of the error. */
+  blockDeviceSize(descriptor: number): number | string;
+  /** Whether writes to a block device would fail although it could be opened for writing. */
+  isBlockDeviceReadOnly(descriptor: number): boolean;
+  /** `CLOCK_BOOTTIME` in ms: it counts suspended time. */
+  bootTimeMs(): number;
+}
+
+const LOCK_EX_NB = 2 | 4;
+const FALLOC_FL_KEEP_SIZE = 1;
+const FALLOC_FL_PUNCH_HOLE = 2;
+const BLKDISCARD = 0x1277;
+const BLKGETSIZE64 = 0x80081272;
+const BLKROGET = 0x125e;
+const CLOCK_BOOTTIME = 7;
+
+let loaded: Kernel | undefined;
+
+/**
+ * The calls of this machine. Throws `KERNEL_CALLS_UNAVAILABLE`.
+ *
+ * Loaded on first use, so that importing this package works everywhere.
+ */
+export async function loadKernel(): Promise<Kernel> {
+  if (loaded !== undefined) return loaded;
+  try {
+    const { default: foreign } = await import('koffi');
+    loaded = bindKernel(foreign);
+  } catch (error) {
+    throw new PlatformError(
+      `Cannot call the C library of this machine (${process.platform}-${process.arch}), so no ` +
+        `device can be locked: ${String(error)}. Dozo needs Linux on x64 or arm64, and the ` +
+        'package koffi with its optional dependency for it; install again without --omit=optional.',
+      { code: 'KERNEL_CALLS_UNAVAILABLE' },
+      { cause: error },
+    );
+  }
+  return loaded;
+}
+
+type NativeCall = (...parameters: unknown[]) => number;
+
+function bindKernel(foreign: typeof koffi): Kernel {
+  const library = foreign.load(null);
+  const flock = library.func('int flock(int descriptor, int operation)');
+  const fallocate = library.func(
+    'int fallocate(int descriptor, int mode, int64_t at, int64_t size)',
+  );
+  const ioctl = library.func('int ioctl(int descriptor, unsigned long request, void *argument)');
+  const clockGettime = library.func('int clock_gettime(int clock, void *time)') as NativeCall;
+
+  const outcome = (result: number): KernelOutcome =>
+    result === 0 ? undefined : getSystemErrorName(-foreign.errno());
+  // `errno` belongs to the thread that made the call: koffi carries it over to this one.
+  const inBackground = (
+    call: { async: (...parameters: unknown[]) => void },
+    ...parameters: unknown[]
+  ): Promise<KernelOutcome> =>
+    new Promise((resolve, reject) => {
+      call.async(...parameters, (error: Error | null, result: number) => {
+        if (error === null) resolve(outcome(result));
+        else reject(error);
+      });
+    });
+
+  // Memory outside the heap: passing it costs half of what passing an array does.
+  const time = foreign.alloc('char', 16) as unknown;
+  const timeWords = new Uint32Array(foreign.view(time, 16));
+
+  return {
+    lockExclusive: (descriptor) => outcome(flock(descriptor, LOCK_EX_NB) as number),
+    allocate: (descriptor, sizeBytes) => inBackground(fallocate, descriptor, 0, 0, sizeBytes),
+    punchHole: (descriptor, offset, sizeBytes) =>
+      inBackground(
+        fallocate,
+        descriptor,
+        FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+        offset,
+        sizeBytes,
+      ),
+    discardBlocks: (descriptor, offset, sizeBytes) =>
+      inBackground(
+        ioctl,
+        descriptor,
+        BLKDISCARD,
+        new BigUint64Array([BigInt(offset), BigInt(sizeBytes)]),
+      ),
+    blockDeviceSize: (descriptor) => {
+      const size = new BigUint64Array(1);
+      const failure = outcome(ioctl(descriptor, BLKGETSIZE64, size) as number);
+      return failure ?? Number(size[0]);
+    },
+    isBlockDeviceReadOnly: (descriptor) => {
+      const flag = new Int32Array(1);
+      ioctl(descriptor, BLKROGET, flag);
+      return flag[0] !== 0;
+    },
+    bootTimeMs: () => {
+      clockGettime(CLOCK_BOOTTIME, time);
+      const [seconds, secondsHigh, nanoseconds] = timeWords as unknown as [number, number, number];
+      return (secondsHigh * 2 ** 32 + seconds) * 1000 + nanoseconds / 1e6;
+    },
+  };
+}
