@@ -11,7 +11,11 @@ import tseslint from 'typescript-eslint';
 import type { Linter } from 'eslint';
 
 const sources = ['**/*.ts'];
-const tests = ['packages/*/src/**/*.test.ts', 'packages/*/tests/**/*.ts', 'tools/**/*.test.ts'];
+const tests = [
+  'packages/*/src/**/*.test.ts',
+  'packages/*/tests/**/*.ts',
+  '{tools,bench,e2e}/**/*.test.ts',
+];
 /** Packages that reach the outside world only through ports. */
 const portPackages = ['base', 'claim', 'engine', 'replica', 'osd', 's3', 'simulator'];
 

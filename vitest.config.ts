@@ -7,7 +7,7 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['packages/*/{src,tests}/**/*.test.ts', 'tools/**/*.test.ts', 'bench/**/*.test.ts'],
+    include: ['packages/*/{src,tests}/**/*.test.ts', '{tools,bench,e2e}/**/*.test.ts'],
     // Never a measure of speed: a test that is not done by then hangs.
     testTimeout: 120_000,
     hookTimeout: 60_000,

@@ -50,40 +50,24 @@ export class DozoServer {
 
   /** Starts it again on the same data, after {@link stop} or {@link kill}. */
   async start(): Promise<void> {
-    const readyFile = join(this.#options.dataDirectory, 'ready.json');
-    rmSync(readyFile, { force: true });
-    const args = [
-      ['up', '--data', this.#options.dataDirectory, '--size', this.#options.size],
-      ['--port', '0', '--health-port', '0', '--ready-file', readyFile, '--log-format', 'json'],
-      this.#options.moreArguments ?? [],
-    ].flat();
-    const child = spawn(process.execPath, [join(root, 'packages/dozo/bin/dozo.js'), ...args], {
-      env: {
-        ...process.env,
-        DOZO_ACCESS_KEY_ID: ACCESS_KEY_ID,
-        DOZO_SECRET_ACCESS_KEY: SECRET_ACCESS_KEY,
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const log = createWriteStream(this.logPath, { flags: 'a' });
-    child.stdout.pipe(log, { end: false });
-    child.stderr.pipe(log, { end: false });
-    this.#child = child;
-    this.#ended = new Promise((resolve) => {
-      child.on('close', (status) => {
-        log.end();
-        resolve(status);
-      });
-    });
+    const child = this.#spawn();
     const deadlineMs = Date.now() + START_TIMEOUT_MS;
-    while (!existsSync(readyFile)) {
+    while (!existsSync(this.#readyFile)) {
       if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadlineMs) {
         child.kill('SIGKILL');
         throw new Error(`dozo up does not serve; its last words:\n${this.lastWords()}`);
       }
       await sleep(10);
     }
-    this.#ready = JSON.parse(readFileSync(readyFile, 'utf8')) as ReadyFile;
+    this.#ready = JSON.parse(readFileSync(this.#readyFile, 'utf8')) as ReadyFile;
+  }
+
+  /** Starts it and kills it after a while, wherever it is by then. */
+  async startAndKill(afterMs: number): Promise<void> {
+    const child = this.#spawn();
+    await sleep(afterMs);
+    child.kill('SIGKILL');
+    await this.#ended;
   }
 
   get endpoint(): string {
@@ -115,11 +99,6 @@ export class DozoServer {
     return existsSync(this.logPath)
       ? readFileSync(this.logPath, 'utf8').slice(-4_000)
       : '(nothing)';
-  }
-
-  /** Whether the process is still there. */
-  get isRunning(): boolean {
-    return this.#child !== undefined && this.#child.exitCode === null && !this.#child.killed;
   }
 
   /** SIGTERM, and the exit status of a clean stop. */
@@ -155,6 +134,38 @@ export class DozoServer {
   async status(): Promise<unknown> {
     const response = await fetch(`${this.healthEndpoint}/status`);
     return response.json();
+  }
+
+  get #readyFile(): string {
+    return join(this.#options.dataDirectory, 'ready.json');
+  }
+
+  #spawn(): ChildProcess {
+    rmSync(this.#readyFile, { force: true });
+    const args = [
+      ['up', '--data', this.#options.dataDirectory, '--size', this.#options.size],
+      ['--port', '0', '--health-port', '0', '--ready-file', this.#readyFile],
+      ['--log-format', 'json', ...(this.#options.moreArguments ?? [])],
+    ].flat();
+    const child = spawn(process.execPath, [join(root, 'packages/dozo/bin/dozo.js'), ...args], {
+      env: {
+        ...process.env,
+        DOZO_ACCESS_KEY_ID: ACCESS_KEY_ID,
+        DOZO_SECRET_ACCESS_KEY: SECRET_ACCESS_KEY,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const log = createWriteStream(this.logPath, { flags: 'a' });
+    child.stdout.pipe(log, { end: false });
+    child.stderr.pipe(log, { end: false });
+    this.#child = child;
+    this.#ended = new Promise((resolve) => {
+      child.on('close', (status) => {
+        log.end();
+        resolve(status);
+      });
+    });
+    return child;
   }
 
   #serving(): ReadyFile {

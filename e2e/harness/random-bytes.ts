@@ -22,7 +22,7 @@ export function randomBytesOf(seed: number | string, sizeBytes: number): Buffer 
 }
 
 /** The same bytes in blocks. */
-export function* randomBlocks(seed: number | string, sizeBytes: number): Generator<Buffer> {
+function* randomBlocks(seed: number | string, sizeBytes: number): Generator<Buffer> {
   const stream = streamOf(seed);
   for (let left = sizeBytes; left > 0; left -= BLOCK_BYTES) {
     yield stream.update(left >= BLOCK_BYTES ? zeros : zeros.subarray(0, left));
