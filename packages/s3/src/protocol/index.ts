@@ -13,10 +13,12 @@ export { combineChecksums } from './checksum-combine.ts';
 export type { ChecksummedPart } from './checksum-combine.ts';
 export {
   checksumHeaders,
-  parseCopyChecksumAlgorithm,
+  parseChecksumAlgorithm,
+  parseExpectedObject,
   parseUploadChecksum,
   wantsChecksum,
 } from './checksum-headers.ts';
+export type { ExpectedObject } from './checksum-headers.ts';
 export {
   checkCopySourceConditions,
   checkWriteConditions,
@@ -30,6 +32,7 @@ export { parseCopySource, parseMetadataDirective } from './copy-source.ts';
 export type { CopySource } from './copy-source.ts';
 export { parseRequestHeaders } from './headers.ts';
 export type { RequestHead, RequestHeaders } from './headers.ts';
+export { httpDate } from './dates.ts';
 export { parseListParameters, parsePartNumber, parsePartNumberMarker } from './list-parameters.ts';
 export type { ListParameters } from './list-parameters.ts';
 export { parseObjectHeaders, renderObjectHeaders } from './object-headers.ts';
@@ -54,6 +57,7 @@ export type { Authentication, ChunkSigning } from './signature-v4.ts';
 export {
   answerBucketSubresource,
   answerObjectSubresource,
+  checkExpectedOwner,
   refuseUnsupportedHeaders,
 } from './subresources.ts';
 export type { FixedAnswer } from './subresources.ts';
@@ -70,16 +74,18 @@ export {
   renderDeleteResult,
   renderError,
   renderInitiateMultipartUpload,
+  renderLocation,
+} from './xml-render.ts';
+export type { CopyResult, DeletedKey, DeleteFailure, Owner, RenderedError } from './xml-render.ts';
+export {
   renderListBuckets,
   renderListMultipartUploads,
   renderListObjects,
   renderListObjectsV2,
   renderListObjectVersions,
   renderListParts,
-  renderLocation,
-} from './xml-render.ts';
+} from './xml-render-list.ts';
 export type {
-  DeleteFailure,
   ListedBucket,
   ListedObject,
   ListedPart,
@@ -89,5 +95,4 @@ export type {
   ListObjectsV2Result,
   ListObjectVersionsResult,
   ListPartsResult,
-  Owner,
-} from './xml-render.ts';
+} from './xml-render-list.ts';

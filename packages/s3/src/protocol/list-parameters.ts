@@ -1,22 +1,70 @@
+/** Query parameters of listings and of parts. */
+import { invalidArgument } from '../errors.ts';
+import { LIST_ROWS_MAX, PART_NUMBER_MAX } from '../limits.ts';
 import type { Query } from './query.ts';
 
 /** What all listings have in common. Absent parameters are empty strings. */
 export interface ListParameters {
   readonly prefix: string;
   readonly delimiter: string;
-  /** `[0, LIST_ROWS_MAX]`. */
+  /** `[0, LIST_ROWS_MAX]`; more was asked for: `LIST_ROWS_MAX`. */
   readonly rowsMax: number;
   readonly encodingType: 'url' | undefined;
 }
 
-/** @throws S3Error `InvalidArgument` */
-export declare function parseListParameters(
+/**
+ * @param rowsParameter how this listing calls the length of a page.
+ * @throws S3Error `InvalidArgument`.
+ */
+export function parseListParameters(
   query: Query,
   rowsParameter: 'max-keys' | 'max-uploads' | 'max-parts',
-): ListParameters;
+): ListParameters {
+  const encodingType = query.get('encoding-type');
+  if (encodingType !== undefined && encodingType !== '' && encodingType !== 'url') {
+    throw invalidArgument('encoding-type', encodingType, 'Invalid Encoding Method specified in Request');
+  }
+  const rows = parseInteger(query, rowsParameter, 2 ** 31 - 1);
+  return {
+    prefix: query.get('prefix') ?? '',
+    delimiter: query.get('delimiter') ?? '',
+    rowsMax: Math.min(rows ?? LIST_ROWS_MAX, LIST_ROWS_MAX),
+    encodingType: encodingType === 'url' ? 'url' : undefined,
+  };
+}
 
-/** `partNumber` in `[1, PART_NUMBER_MAX]`; undefined if absent. @throws S3Error `InvalidArgument` */
-export declare function parsePartNumber(query: Query): number | undefined;
+/**
+ * `partNumber`, in `[1, PART_NUMBER_MAX]`; undefined if it was not sent.
+ *
+ * @throws S3Error `InvalidArgument`.
+ */
+export function parsePartNumber(query: Query): number | undefined {
+  const text = query.get('partNumber');
+  if (text === undefined) return undefined;
+  const number = /^\d{1,10}$/.test(text) ? Number(text) : 0;
+  if (number < 1 || number > PART_NUMBER_MAX) {
+    const message = `Part number must be an integer between 1 and ${PART_NUMBER_MAX}, inclusive`;
+    throw invalidArgument('partNumber', text, message);
+  }
+  return number;
+}
 
-/** `part-number-marker`, default 0. @throws S3Error `InvalidArgument` */
-export declare function parsePartNumberMarker(query: Query): number;
+/**
+ * `part-number-marker`; 0 if it was not sent.
+ *
+ * @throws S3Error `InvalidArgument`.
+ */
+export function parsePartNumberMarker(query: Query): number {
+  return parseInteger(query, 'part-number-marker', 2 ** 31 - 1) ?? 0;
+}
+
+function parseInteger(query: Query, name: string, max: number): number | undefined {
+  const text = query.get(name);
+  if (text === undefined || text === '') return undefined;
+  const number = /^\d{1,10}$/.test(text) ? Number(text) : -1;
+  if (number < 0 || number > max) {
+    const message = `Argument ${name} must be an integer between 0 and ${max}`;
+    throw invalidArgument(name, text, message);
+  }
+  return number;
+}

@@ -1,5 +1,4 @@
 import type { Checksum, ChecksumAlgorithm } from './checksum.ts';
-import type { RequestHead } from './headers.ts';
 import type { Route } from './route.ts';
 import type { Authentication } from './signature-v4.ts';
 
@@ -42,7 +41,6 @@ export interface BodyDecoder {
 
 /** Reads what the head says of the body, and refuses what can be refused before the body comes. */
 export declare function planBody(
-  head: RequestHead,
   route: Route,
   authentication: Authentication,
   options: BodyOptions,
