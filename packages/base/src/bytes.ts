@@ -1,17 +1,17 @@
 /**
- * Direct helpers on `Uint8Array`: fixed-width little-endian integers, comparison, hex and binary
- * strings.
+ * Direct helpers on `Uint8Array`: fixed-width little-endian integers, comparison, hex.
  *
  * Hot paths read and write headers with these functions instead of a codec object; each is a few
- * machine instructions once compiled. A binary string has one character, U+0000 to U+00FF, per byte
- * (Latin-1). Two binary strings compare with `<` exactly as their bytes compare, and the engine keeps
- * its keys in that form because a string of that kind takes one byte of memory per byte.
+ * machine instructions once compiled (4 to 10 ns; a `DataView` is as fast, and 50 ns to make).
  */
 import { assert } from './assert.ts';
+import { nativeBuffer } from './native-buffer.ts';
 
 /** 2^53: integers at or above it are not exact as a `number`. */
 const INTEGER_END = 2 ** 53;
 const TWO_TO_32 = 2 ** 32;
+/** From this length on native code compares faster, the call included (measured: 40 to 80). */
+const NATIVE_COMPARE_LENGTH_MIN = 64;
 
 /** Reads a little-endian unsigned 16-bit integer. The caller has checked that it is inside. */
 export function readUint16(bytes: Uint8Array, offset: number): number {
@@ -69,6 +69,15 @@ export function writeUint64(bytes: Uint8Array, offset: number, value: number): v
 
 /** Compares byte by byte; a prefix is less. Returns less than 0, 0 or more than 0. */
 export function compareBytes(left: Uint8Array, right: Uint8Array): number {
+  const length = Math.min(left.length, right.length);
+  if (length >= NATIVE_COMPARE_LENGTH_MIN && nativeBuffer !== undefined) {
+    return nativeBuffer.compare(left, right);
+  }
+  return portableCompareBytes(left, right);
+}
+
+/** What {@link compareBytes} does with short arrays and where there is no native routine. */
+export function portableCompareBytes(left: Uint8Array, right: Uint8Array): number {
   const length = Math.min(left.length, right.length);
   for (let index = 0; index < length; index++) {
     const difference = (left[index] as number) - (right[index] as number);

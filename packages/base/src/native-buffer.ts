@@ -1,0 +1,21 @@
+/**
+ * The native routines of Node's `Buffer` that work on any `Uint8Array`, where there are any.
+ *
+ * Nothing depends on them but speed: everything that uses one has a portable way to the same result,
+ * and tests compare the two.
+ */
+interface NativeBuffer {
+  readonly compare: (left: Uint8Array, right: Uint8Array) => number;
+  readonly prototype: {
+    readonly latin1Slice: (this: Uint8Array, start: number, end: number) => string;
+    readonly latin1Write: (
+      this: Uint8Array,
+      text: string,
+      offset: number,
+      length: number,
+    ) => number;
+  };
+}
+
+/** Node's `Buffer`, or `undefined` in another runtime. */
+export const nativeBuffer = (globalThis as { Buffer?: NativeBuffer }).Buffer;
