@@ -98,10 +98,7 @@ const ERRORS = {
     'The specified multipart upload does not exist. The upload ID might not be valid, or the ' +
       'multipart upload might have been aborted or completed.',
   ],
-  NoSuchWebsiteConfiguration: [
-    404,
-    'The specified bucket does not have a website configuration.',
-  ],
+  NoSuchWebsiteConfiguration: [404, 'The specified bucket does not have a website configuration.'],
   NotImplemented: [501, 'A header you provided implies functionality that is not implemented.'],
   ObjectLockConfigurationNotFoundError: [
     404,

@@ -68,20 +68,23 @@ function readHeader(authorization: string, headers: RequestHeaders): Claim {
   for (const piece of authorization.slice(ALGORITHM.length + 1).split(',')) {
     const equals = piece.indexOf('=');
     const name = piece.slice(0, Math.max(0, equals)).trim();
-    if (equals < 0 || fields.has(name)) throw malformedHeader(`"${piece.trim()}" is no field of it`);
+    if (equals < 0 || fields.has(name))
+      throw malformedHeader(`"${piece.trim()}" is no field of it`);
     fields.set(name, piece.slice(equals + 1).trim());
   }
-  const [credential, signed, signature] = ['Credential', 'SignedHeaders', 'Signature'].map((name) => {
+  const field = (name: string): string => {
     const value = fields.get(name);
     if (value === undefined || value === '') throw malformedHeader(`the ${name} field is missing`);
     return value;
-  }) as [string, string, string];
+  };
+  const [credential, signed] = [field('Credential'), field('SignedHeaders')];
+  const signature = readSignature(field('Signature'));
   const date = readDate(headers);
   return {
     kind: 'header',
     ...readCredential(credential, date.text, malformedHeader),
     signedHeaders: readSignedHeaders(signed),
-    signature: readSignature(signature),
+    signature,
     date: date.text,
     dateMs: date.ms,
     expiresSeconds: undefined,
@@ -91,13 +94,11 @@ function readHeader(authorization: string, headers: RequestHeaders): Claim {
 function readQuery(query: Query): Claim {
   const algorithm = query.get('X-Amz-Algorithm');
   if (algorithm === undefined && query.has('Signature')) throw unsupportedMechanism();
-  const [credential, dateText, expires, signed, signature] = [
-    'X-Amz-Credential',
-    'X-Amz-Date',
-    'X-Amz-Expires',
-    'X-Amz-SignedHeaders',
-    'X-Amz-Signature',
-  ].map((name) => query.get(name)) as (string | undefined)[];
+  const credential = query.get('X-Amz-Credential');
+  const dateText = query.get('X-Amz-Date');
+  const expires = query.get('X-Amz-Expires');
+  const signed = query.get('X-Amz-SignedHeaders');
+  const signature = query.get('X-Amz-Signature');
   if (
     algorithm === undefined ||
     credential === undefined ||
@@ -113,9 +114,7 @@ function readQuery(query: Query): Claim {
   }
   const dateMs = parseBasicDate(dateText);
   if (dateMs === undefined) {
-    throw malformedQuery(
-      `X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`,
-    );
+    throw malformedQuery(`X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`);
   }
   return {
     kind: 'presigned',
@@ -160,7 +159,9 @@ function readCredential(
     throw malformed(`incorrect terminal "${terminal ?? ''}". This endpoint uses "aws4_request"`);
   }
   if (day === undefined || day !== date.slice(0, 8)) {
-    throw malformed(`Invalid credential date "${day ?? ''}". This date is not the same as "${date}"`);
+    throw malformed(
+      `Invalid credential date "${day ?? ''}". This date is not the same as "${date}"`,
+    );
   }
   return { accessKeyId, day, region, scope: `${day}/${region}/s3/aws4_request` };
 }
@@ -196,7 +197,10 @@ function unsupportedMechanism(): S3Error {
 }
 
 function malformedHeader(why: string): S3Error {
-  return S3Error.of('AuthorizationHeaderMalformed', `The authorization header is malformed; ${why}.`);
+  return S3Error.of(
+    'AuthorizationHeaderMalformed',
+    `The authorization header is malformed; ${why}.`,
+  );
 }
 
 function malformedQuery(why: string): S3Error {

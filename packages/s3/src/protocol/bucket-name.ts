@@ -4,11 +4,7 @@
  * Source: S3 User Guide, "General purpose bucket naming rules", "Naming Amazon S3 objects".
  */
 import { S3Error } from '../errors.ts';
-import {
-  BUCKET_NAME_LENGTH_MAX,
-  BUCKET_NAME_LENGTH_MIN,
-  OBJECT_KEY_BYTES_MAX,
-} from '../limits.ts';
+import { BUCKET_NAME_LENGTH_MAX, BUCKET_NAME_LENGTH_MIN, OBJECT_KEY_BYTES_MAX } from '../limits.ts';
 
 const FORM = /^[a-z0-9][a-z0-9.-]*[a-z0-9]$/;
 const IP_ADDRESS = /^\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}$/;

@@ -78,7 +78,11 @@ export function requireChecksumAlgorithm(text: string): ChecksumAlgorithm {
 export function parseExpectedObject(headers: RequestHeaders): ExpectedObject {
   const size = headers.get('x-amz-mp-object-size');
   if (size !== undefined && !/^\d{1,15}$/.test(size)) {
-    throw invalidArgument('x-amz-mp-object-size', size, 'The object size must be a number of bytes');
+    throw invalidArgument(
+      'x-amz-mp-object-size',
+      size,
+      'The object size must be a number of bytes',
+    );
   }
   return {
     checksum: findChecksumHeader(headers, (algorithm, value) => {

@@ -23,18 +23,8 @@ export function basicDate(ms: number): string {
 
 /** Reads {@link basicDate}; undefined for anything else, and for days that do not exist. */
 export function parseBasicDate(text: string): number | undefined {
-  const match = BASIC.exec(text);
-  if (match === null) return undefined;
-  const [, year, month, day, hour, minute, second] = match.map(Number) as number[];
-  const ms = Date.UTC(
-    year as number,
-    (month as number) - 1,
-    day as number,
-    hour as number,
-    minute as number,
-    second as number,
-  );
-  return basicDate(ms) === text ? ms : undefined;
+  const ms = BASIC.test(text) ? Date.parse(text.replace(BASIC, '$1-$2-$3T$4:$5:$6Z')) : Number.NaN;
+  return Number.isNaN(ms) || basicDate(ms) !== text ? undefined : ms;
 }
 
 /** Reads the date of an HTTP header, in any of its three forms; undefined for anything else. */

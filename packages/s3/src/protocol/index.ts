@@ -37,8 +37,10 @@ export { parseListParameters, parsePartNumber, parsePartNumberMarker } from './l
 export type { ListParameters } from './list-parameters.ts';
 export { parseObjectHeaders, renderObjectHeaders } from './object-headers.ts';
 export type { ObjectHeaders } from './object-headers.ts';
-export { createBodyDecoder, decodeWholeBody, planBody } from './payload.ts';
-export type { BodyDecoder, BodyOptions, BodyPlan, BodySummary } from './payload.ts';
+export { createBodyDecoder, decodeWholeBody } from './payload.ts';
+export type { BodyDecoder, BodySummary } from './payload-decoder.ts';
+export { planBody } from './payload-plan.ts';
+export type { BodyOptions, BodyPlan } from './payload-plan.ts';
 export { Query } from './query.ts';
 export { contentRange, parseCopySourceRange, parseRange } from './range.ts';
 export type { BodyRange } from './range.ts';

@@ -22,7 +22,11 @@ export function parseListParameters(
 ): ListParameters {
   const encodingType = query.get('encoding-type');
   if (encodingType !== undefined && encodingType !== '' && encodingType !== 'url') {
-    throw invalidArgument('encoding-type', encodingType, 'Invalid Encoding Method specified in Request');
+    throw invalidArgument(
+      'encoding-type',
+      encodingType,
+      'Invalid Encoding Method specified in Request',
+    );
   }
   const rows = parseInteger(query, rowsParameter, 2 ** 31 - 1);
   return {

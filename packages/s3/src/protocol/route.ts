@@ -126,7 +126,9 @@ const PLAIN_PARAMETERS: ReadonlySet<string> = new Set([
 export function routeRequest(head: RequestHead, baseDomains: readonly string[]): Route {
   const { rawPath, rawQuery } = splitTarget(head.target);
   const query = Query.parse(rawQuery);
-  const headers = query.has('X-Amz-Signature') ? withQueryHeaders(head.headers, query) : head.headers;
+  const headers = query.has('X-Amz-Signature')
+    ? withQueryHeaders(head.headers, query)
+    : head.headers;
   const path = percentDecode(rawPath);
   if (path?.startsWith('/') !== true) throw new S3Error('InvalidURI');
   const base = { method: head.method, rawPath, query, headers, subresource: undefined };
@@ -251,7 +253,10 @@ function splitTarget(target: string): { readonly rawPath: string; readonly rawQu
   }
   const question = target.indexOf('?', start);
   const path = target.slice(start, question < 0 ? undefined : question);
-  return { rawPath: path === '' ? '/' : path, rawQuery: question < 0 ? '' : target.slice(question + 1) };
+  return {
+    rawPath: path === '' ? '/' : path,
+    rawQuery: question < 0 ? '' : target.slice(question + 1),
+  };
 }
 
 /** The bucket that the host names; undefined where it is the service itself or unknown to us. */

@@ -191,5 +191,7 @@ function mismatch(claim: Claim, toSign: string, canonical: string): S3Error {
 }
 
 function spacedHex(text: string): string {
-  return Buffer.from(text, 'latin1').toString('hex').replace(/..(?=.)/g, '$& ');
+  return Buffer.from(text, 'latin1')
+    .toString('hex')
+    .replace(/..(?=.)/g, '$& ');
 }

@@ -99,9 +99,7 @@ export interface ListedPart {
   /** Without quotes. */
   readonly etag: string;
   readonly sizeBytes: number;
-  readonly checksum?:
-    | { readonly algorithm: ChecksumAlgorithm; readonly value: string }
-    | undefined;
+  readonly checksum?: { readonly algorithm: ChecksumAlgorithm; readonly value: string } | undefined;
 }
 
 /** A page of ListParts. */
@@ -292,7 +290,5 @@ function prefixElements(prefixes: readonly string[], name: Namer): string {
 
 function algorithmElements(checksum: UploadChecksum | undefined): string {
   if (checksum === undefined) return '';
-  return (
-    element('ChecksumAlgorithm', checksum.algorithm) + element('ChecksumType', checksum.type)
-  );
+  return element('ChecksumAlgorithm', checksum.algorithm) + element('ChecksumType', checksum.type);
 }

@@ -69,7 +69,9 @@ export function renderInitiateMultipartUpload(input: {
 }): string {
   return document(
     'InitiateMultipartUploadResult',
-    element('Bucket', input.bucket) + element('Key', input.key) + element('UploadId', input.uploadId),
+    element('Bucket', input.bucket) +
+      element('Key', input.key) +
+      element('UploadId', input.uploadId),
   );
 }
 
