@@ -69,3 +69,124 @@ assert(
   LIST_DOCUMENT_BYTES_MAX >= DELETE_KEYS_MAX * 2 * OBJECT_KEY_BYTES_MAX,
   'a full list of the longest keys must fit in a document',
 );
+
+// ---- Store: the format ----
+
+/** Random bytes that name a bucket for good; its name may be used again. */
+export const BUCKET_ID_BYTES = 8;
+/** Random bytes that name one streamed body. */
+export const BLOB_ID_BYTES = 16;
+/** Six bytes of time, so that uploads of one key stand in order of their start, then random. */
+export const UPLOAD_ID_BYTES = 16;
+/** Random bytes behind the due time of a garbage record. */
+export const GARBAGE_NONCE_BYTES = 8;
+/** Shards of a new bucket's index. */
+export const BUCKET_SHARD_COUNT = 16;
+/** Shards that a directory record may ask for; the number has two bytes in routing keys. */
+export const BUCKET_SHARD_COUNT_MAX = 4096;
+/** Bytes of a record's headers and metadata together: S3's 8 KiB, and names. */
+export const KEPT_HEADERS_BYTES_MAX = 64 * KIBIBYTE;
+
+// ---- Store: what bounds the work of one request ----
+
+/**
+ * Times that a transaction is tried again after somebody else changed what it depends on. Each loss
+ * means that another request won, so that 256 writers of one key all get through.
+ */
+export const ATTEMPTS_MAX = 256;
+/** Buckets that a gateway remembers with the versions of their shard headers, some 4 KiB each. */
+export const CACHED_BUCKETS_MAX = 4096;
+/** Buckets of the cluster; S3 allows an account 10,000. */
+export const BUCKETS_MAX = 10_000;
+/** Keys of one DeleteObjects that are worked on at a time. */
+export const DELETES_AT_ONCE_MAX = 32;
+/** Rows that a listing reads from one shard at a time. */
+export const SHARD_ROWS_MAX = 256;
+/** Part records that one transaction deletes; a transaction names at most 4,096 keys. */
+export const PARTS_PER_TRANSACTION_MAX = 1000;
+/** Chunks of one blob that are deleted at a time. */
+export const CHUNK_DELETES_AT_ONCE_MAX = 8;
+/** Blobs whose chunks a sweep holds in memory while it asks who names them, some 200 bytes each. */
+export const SWEPT_BLOBS_MAX = 20_000;
+/** Missing chunks that a sweep names one by one; more are counted. */
+export const MISSING_REPORTED_MAX = 100;
+
+/** What the owner of a gateway may choose. Sizes in bytes, times in ms. */
+export interface S3Limits {
+  /** The largest body that is kept inside its entry, as one transaction. */
+  readonly inlineBytesMax: number;
+  /** Bytes of a chunk; written into every blob, so that it may change. */
+  readonly chunkBytes: number;
+  /** Bytes that every part but the last must have. */
+  readonly partBytesMin: number;
+  /** How long dropped chunks are kept for readers in other gateways. */
+  readonly garbageDelayMs: number;
+  /** How often a running upload renews its intent. */
+  readonly intentRenewMs: number;
+  /** An intent that was not renewed for so long is collected. */
+  readonly intentStaleMs: number;
+  /** How long a collected intent is kept, so that what a sleeper still wrote is swept up. */
+  readonly intentSettleMs: number;
+  /** Between two steps of the collector. */
+  readonly collectorStepMs: number;
+  /** Shards that one step of the collector looks at. */
+  readonly collectorStepShards: number;
+  /** Between the start of a gateway and its first sweep, and between sweeps. */
+  readonly firstSweepMs: number;
+  readonly sweepMs: number;
+  /** Requests that run at once; more wait. */
+  readonly requestSlots: number;
+  /** Bytes of bodies in memory over all requests; more wait. */
+  readonly bodyBytes: number;
+  /** Requests that may wait for a slot or bytes, and how long, before they are told to slow down. */
+  readonly waitingRequests: number;
+  readonly waitingMs: number;
+  /** Open connections; a newcomer beyond them is closed at once. */
+  readonly connections: number;
+  /** From the first byte of a request to the end of its headers. */
+  readonly headersTimeoutMs: number;
+  /** A connection without a request is closed after this. */
+  readonly idleTimeoutMs: number;
+  /** A body or an answer that has not moved for so long ends its connection. */
+  readonly stallTimeoutMs: number;
+  /** How long a stop waits for running requests before it cuts them. */
+  readonly stopTimeoutMs: number;
+}
+
+/** What holds unless the owner says otherwise. */
+export const DEFAULT_LIMITS: S3Limits = {
+  inlineBytesMax: 64 * KIBIBYTE,
+  chunkBytes: 4 * MEBIBYTE,
+  partBytesMin: PART_BYTES_MIN,
+  garbageDelayMs: 5 * MINUTE_MS,
+  intentRenewMs: 5 * MINUTE_MS,
+  intentStaleMs: 60 * MINUTE_MS,
+  intentSettleMs: 15 * MINUTE_MS,
+  collectorStepMs: 5_000,
+  collectorStepShards: 512,
+  firstSweepMs: 10 * MINUTE_MS,
+  sweepMs: 24 * 60 * MINUTE_MS,
+  requestSlots: 1024,
+  bodyBytes: 256 * MEBIBYTE,
+  waitingRequests: 4096,
+  waitingMs: 20_000,
+  connections: 10_000,
+  headersTimeoutMs: 30_000,
+  idleTimeoutMs: 60_000,
+  stallTimeoutMs: 120_000,
+  stopTimeoutMs: 30_000,
+};
+
+/** Throws an assertion unless the limits fit together; whoever chooses them is our own code. */
+export function checkLimits(limits: S3Limits): void {
+  const { chunkBytes, inlineBytesMax } = limits;
+  assert(chunkBytes >= 1 && chunkBytes <= 8 * MEBIBYTE, 'a chunk is one value of at most 8 MiB');
+  assert(inlineBytesMax <= 7 * MEBIBYTE, 'an entry with its body is one value of at most 8 MiB');
+  assert(limits.bodyBytes >= 2 * chunkBytes, 'one upload fills a chunk while it writes another');
+  assert(limits.bodyBytes >= inlineBytesMax, 'a body that is kept in its entry must fit in memory');
+  assert(limits.intentStaleMs >= 3 * limits.intentRenewMs, 'two lost renewals must not cost an upload');
+  assert(limits.stallTimeoutMs < limits.intentStaleMs, 'a stalled upload ends before it is collected');
+}
+
+checkLimits(DEFAULT_LIMITS);
+assert(BUCKET_SHARD_COUNT <= BUCKET_SHARD_COUNT_MAX, 'a new bucket is an allowed one');
