@@ -51,14 +51,6 @@ const HEADERS: ReadonlyMap<string, ChecksumAlgorithm> = new Map(
   CHECKSUM_ALGORITHMS.map((algorithm) => [checksumHeaderName(algorithm), algorithm]),
 );
 
-/** The checksum of no bytes at all: what a client sends that signed before it knew the body. */
-const OF_NOTHING: ReadonlyMap<ChecksumAlgorithm, string> = new Map(
-  CHECKSUM_ALGORITHMS.map((algorithm) => [
-    algorithm,
-    createRunningChecksum(algorithm).digest().toString('base64'),
-  ]),
-);
-
 /** `x-amz-checksum-crc32` and so on. */
 export function checksumHeaderName(algorithm: ChecksumAlgorithm): string {
   return `x-amz-checksum-${algorithm.toLowerCase()}`;
@@ -80,9 +72,9 @@ export function isChecksumValue(algorithm: ChecksumAlgorithm, value: string): bo
   return bytes.length === DIGEST_BYTES[algorithm] && bytes.toString('base64') === value;
 }
 
-/** The checksum of the empty string, base64. */
+/** The checksum of no bytes at all, base64: what a client sends that signed before it knew the body. */
 export function checksumOfNothing(algorithm: ChecksumAlgorithm): string {
-  return OF_NOTHING.get(algorithm) as string;
+  return createRunningChecksum(algorithm).digest().toString('base64');
 }
 
 /** Begins a checksum that is fed piece by piece. */
