@@ -13,6 +13,9 @@ export const STOP_MS_MAX = 27_000;
  */
 export const SIGNAL_REPEAT_MS = 500;
 
+/** A failed engine gets so long to note the failure in its slot before the process ends. */
+export const FAILED_CLOSE_MS = 3_000;
+
 /** How often a running daemon looks whether its engine still works. */
 export const ENGINE_WATCH_MS = 500;
 
@@ -22,8 +25,8 @@ export const DEFAULT_DEVICE_BYTES = 20 * 2 ** 30;
 /** A default must not eat a disk that somebody else needs. */
 export const DEFAULT_FREE_FRACTION = 0.1;
 
-/** The smallest device file that `up` makes: the claim area and enough segments to be of use. */
-export const DEVICE_FILE_BYTES_MIN = 64 * 2 ** 20;
+/** The smallest device file that is chosen by default: room for the claim area and for use. */
+export const DEVICE_FILE_BYTES_MIN = 256 * 2 ** 20;
 
 /** Device files are made in whole MiB. */
 export const DEVICE_FILE_STEP_BYTES = 2 ** 20;

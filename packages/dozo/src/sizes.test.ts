@@ -20,7 +20,10 @@ describe('parseSizeBytes', () => {
     'refuses %j and shows how to write it',
     (text) => {
       expect(() => parseSizeBytes(text)).toThrow(
-        expect.objectContaining({ code: 'USAGE_INVALID', message: expect.stringMatching(/20GiB/) }),
+        expect.objectContaining({
+          code: 'USAGE_INVALID',
+          message: expect.stringMatching(/20GiB/) as string,
+        }),
       );
     },
   );

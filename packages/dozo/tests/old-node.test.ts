@@ -20,15 +20,15 @@ const OLD_NODE = findOldNode();
 const MAIN = `
 export async function main(args: readonly string[]): Promise<void> {
   const [what, value] = args;
-  console.log(JSON.stringify({ pid: process.pid, node: process.versions.node, args }));
-  if (what === 'exit') process.exit(Number(value));
-  if (what === 'kill') process.kill(process.pid, value as NodeJS.Signals);
   if (what === 'wait') {
     for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
       process.on(name, () => { console.log(name); process.exit(7); });
     }
     setInterval(() => {}, 1000);
   }
+  console.log(JSON.stringify({ pid: process.pid, node: process.versions.node, args }));
+  if (what === 'exit') process.exit(Number(value));
+  if (what === 'kill') process.kill(process.pid, value as NodeJS.Signals);
   if (what === 'read') process.stdin.pipe(process.stdout);
 }
 `;

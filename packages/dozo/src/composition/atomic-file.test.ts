@@ -32,9 +32,7 @@ describe('replaceFile', () => {
   });
 
   it('cleans up when it cannot finish', async () => {
-    await expect(
-      replaceFile({ path: directory, content: '', mode: 0o644 }, 'a'),
-    ).rejects.toThrow();
+    await expect(replaceFile({ path: directory, content: '', mode: 0o644 }, 'a')).rejects.toThrow();
     expect(await readdir(directory)).toEqual([]);
   });
 });

@@ -54,7 +54,11 @@ function humanForm(output: DestinationStream, colorize: boolean): DestinationStr
     ignore: 'pid,hostname',
     singleLine: true,
   });
-  return { write: (line: string) => void output.write(toText(line)) };
+  return {
+    write: (line: string) => {
+      output.write(toText(line));
+    },
+  };
 }
 
 function standardError(): DestinationStream {

@@ -44,6 +44,15 @@ export async function readRuntimeFile(path: string): Promise<RuntimeInfo | undef
   return isRuntimeInfo(value) ? value : undefined;
 }
 
+/**
+ * Removes one that a process left behind which is no more, so that nobody who waits for a new one
+ * takes it for that. One whose process lives is left alone: that may be a daemon that serves.
+ */
+export async function removeStaleRuntimeFile(path: string): Promise<void> {
+  const info = await readRuntimeFile(path);
+  if (info !== undefined && !isProcessAlive(info.pid)) await removeRuntimeFile(path);
+}
+
 /** Removes one, if it is there. */
 export async function removeRuntimeFile(path: string): Promise<void> {
   await rm(path, { force: true });
@@ -58,4 +67,14 @@ function isRuntimeInfo(value: unknown): value is RuntimeInfo {
     typeof healthEndpoint === 'string' &&
     typeof device === 'string'
   );
+}
+
+function isProcessAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // Anything else, such as EPERM, means that there is one.
+    return causeName(error) !== 'ESRCH';
+  }
 }
