@@ -19,7 +19,8 @@ export interface ServerOptions {
   readonly dataDirectory: string;
   /** As `--size` takes it, for example `8GiB`. */
   readonly size: string;
-  readonly moreArguments?: readonly string[];
+  /** The command to start; without it the one of this checkout. */
+  readonly command?: readonly [string, ...string[]];
 }
 
 interface ReadyFile {
@@ -28,6 +29,10 @@ interface ReadyFile {
   readonly pid: number;
 }
 
+const ownCommand: readonly [string, ...string[]] = [
+  process.execPath,
+  join(root, 'packages', 'dozo', 'bin', 'dozo.js'),
+];
 const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 60_000;
 
@@ -130,10 +135,13 @@ export class DozoServer {
     return this.#statusField('VmHWM');
   }
 
-  /** What the daemon says of itself. */
-  async status(): Promise<unknown> {
+  /** Bytes that live records take on the device, as the daemon says. */
+  async liveBytes(): Promise<number> {
     const response = await fetch(`${this.healthEndpoint}/status`);
-    return response.json();
+    const { engine } = (await response.json()) as {
+      readonly engine: { readonly liveBytes: number };
+    };
+    return engine.liveBytes;
   }
 
   get #readyFile(): string {
@@ -145,9 +153,10 @@ export class DozoServer {
     const args = [
       ['up', '--data', this.#options.dataDirectory, '--size', this.#options.size],
       ['--port', '0', '--health-port', '0', '--ready-file', this.#readyFile],
-      ['--log-format', 'json', ...(this.#options.moreArguments ?? [])],
+      ['--log-format', 'json'],
     ].flat();
-    const child = spawn(process.execPath, [join(root, 'packages/dozo/bin/dozo.js'), ...args], {
+    const [program, ...before] = this.#options.command ?? ownCommand;
+    const child = spawn(program, [...before, ...args], {
       env: {
         ...process.env,
         DOZO_ACCESS_KEY_ID: ACCESS_KEY_ID,
