@@ -25,7 +25,7 @@ export { crc32c } from './crc32c.ts';
 export { DeviceError } from './device.ts';
 export type { AnyDeviceError, Device, DeviceErrorDetail, LockIdentity } from './device.ts';
 export { DozoError, hasCode } from './errors.ts';
-export { NETWORK_FRAME_BYTES_MAX, NetworkError } from './network.ts';
+export { NETWORK_FRAME_BYTES_MAX, NETWORK_QUEUE_BYTES_MAX, NetworkError } from './network.ts';
 export type {
   AnyNetworkError,
   Connection,

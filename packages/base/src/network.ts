@@ -33,6 +33,9 @@ export type AnyNetworkError = DozoError<NetworkErrorDetail>;
 /** The largest frame in bytes: one value of 8 MiB and its envelope. */
 export const NETWORK_FRAME_BYTES_MAX = 9 * 1024 * 1024;
 
+/** A connection with more than so many bytes queued is ended: its peer is too slow or gone. */
+export const NETWORK_QUEUE_BYTES_MAX = 64 * 1024 * 1024;
+
 /** What a connection tells its owner. */
 export interface ConnectionEvents {
   /** A frame has arrived; the bytes belong to the receiver. */
@@ -47,8 +50,9 @@ export interface Connection {
   readonly remoteAddress: string;
   /**
    * Queues a frame, which must not change any more. Returns false when the sender should wait for
-   * {@link drained} before it sends more; the frame is queued all the same. Throws `NETWORK_CLOSED`
-   * and `NETWORK_FRAME_TOO_LARGE`.
+   * {@link drained} before it sends more; the frame is queued all the same. A sender that goes on
+   * sending to a peer that does not read loses the connection at {@link NETWORK_QUEUE_BYTES_MAX}.
+   * Throws `NETWORK_CLOSED` and `NETWORK_FRAME_TOO_LARGE`.
    */
   send(frame: Uint8Array): boolean;
   /** Resolves when the queue is short again or the connection has ended. */
