@@ -145,6 +145,11 @@ describe('ByteReader', () => {
     bytes.fill(9);
     expect([...copy, ...view]).toEqual([1, 9, 9]);
     reader.expectEnd();
+    // A Buffer's own `slice` does not copy.
+    const buffer = Buffer.from([1, 2]);
+    const fromBuffer = new ByteReader(buffer, 'test').bytes(2);
+    buffer.fill(9);
+    expect([...fromBuffer]).toEqual([1, 2]);
   });
 });
 

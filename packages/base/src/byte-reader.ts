@@ -76,7 +76,8 @@ export class ByteReader {
   /** So many bytes, copied. */
   bytes(sizeBytes: number): Uint8Array {
     const offset = this.#take(sizeBytes, 'bytes');
-    return this.#bytes.slice(offset, offset + sizeBytes);
+    // `slice` of a Node Buffer would be a view.
+    return Uint8Array.prototype.slice.call(this.#bytes, offset, offset + sizeBytes);
   }
 
   /** So many bytes, as a view of the array that was given. */

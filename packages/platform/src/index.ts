@@ -8,3 +8,4 @@ export { openFileDevice } from './open-file-device.ts';
 export type { OpenFileDeviceOptions } from './open-file-device.ts';
 export { openSystemClock } from './system-clock.ts';
 export { SystemRandom } from './system-random.ts';
+export { TcpNetwork } from './tcp-network.ts';

@@ -1,5 +1,5 @@
 /** The limits of this package. */
-import { assert } from '@dozo/base';
+import { assert, NETWORK_QUEUE_BYTES_MAX } from '@dozo/base';
 
 /** Buffers of one `writev`: Linux refuses more (`IOV_MAX`). */
 export const WRITE_BUFFERS_MAX = 1024;
@@ -17,3 +17,24 @@ export const RANDOM_POOL_BYTES = 4096;
 export const RANDOM_POOLED_BYTES_MAX = 256;
 
 assert(RANDOM_POOLED_BYTES_MAX * 2 <= RANDOM_POOL_BYTES, 'a refill must serve several requests');
+
+/** A connection with more queued than this asks its sender to wait; two round trips of a fast link. */
+export const QUEUE_LONG_BYTES = 1024 * 1024;
+
+/** A sender that waits goes on when no more than this is queued, so that the link never idles. */
+export const QUEUE_SHORT_BYTES = 256 * 1024;
+
+/** Frames up to this are copied together; above, a buffer of its own is cheaper than the copy. */
+export const COPIED_FRAME_BYTES_MAX = 16 * 1024;
+
+/** How long a closing connection waits for the peer's end before it is cut. */
+export const CLOSE_TIMEOUT_MS = 5_000;
+
+/** Idle time after which the kernel asks whether the peer is still there. */
+export const KEEP_ALIVE_MS = 10_000;
+
+/** Open connections of one listener; more are refused. Daemons have one connection per peer. */
+export const CONNECTIONS_MAX = 4096;
+
+assert(QUEUE_SHORT_BYTES < QUEUE_LONG_BYTES, 'a waiting sender must not wake at once');
+assert(QUEUE_LONG_BYTES < NETWORK_QUEUE_BYTES_MAX, 'a sender is asked to wait before it is cut');

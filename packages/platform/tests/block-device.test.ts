@@ -5,13 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { openFileDevice } from './open-file-device.ts';
+import { openFileDevice } from '../src/index.ts';
+import { canUseLoopDevices, losetup } from './loop-device.ts';
 
 const SIZE_BYTES = 8 * 1024 * 1024;
 
-const isPossible = process.getuid?.() === 0 && canUseLoopDevices();
-
-describe.runIf(isPossible)('a block device', () => {
+describe.runIf(canUseLoopDevices())('a block device', () => {
   let directory: string;
   let path: string;
 
@@ -20,7 +19,7 @@ describe.runIf(isPossible)('a block device', () => {
     const file = join(directory, 'disk');
     await writeFile(file, new Uint8Array(0));
     await truncate(file, SIZE_BYTES);
-    path = losetup('--find', '--show', file).trim();
+    path = losetup('--find', '--show', file);
   });
 
   afterAll(async () => {
@@ -76,16 +75,3 @@ describe.runIf(isPossible)('a block device', () => {
     }
   });
 });
-
-function losetup(...options: string[]): string {
-  return execFileSync('losetup', options, { encoding: 'utf8' });
-}
-
-function canUseLoopDevices(): boolean {
-  try {
-    losetup('--find');
-    return true;
-  } catch {
-    return false;
-  }
-}

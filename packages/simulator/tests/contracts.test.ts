@@ -9,9 +9,7 @@ import {
 import type { ContractCase } from '@dozo/base/contracts';
 import { describe, expect, it } from 'vitest';
 
-import { SimulatedClock } from './simulated-clock.ts';
-import { SimulatedDevice } from './simulated-device.ts';
-import { SimulatedMedium } from './simulated-medium.ts';
+import { SimulatedClock, SimulatedDevice, SimulatedMedium } from '../src/index.ts';
 
 const clocks = clockContract(() => {
   const clock = new SimulatedClock({ seed: 1 });
