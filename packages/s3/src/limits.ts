@@ -184,9 +184,29 @@ export function checkLimits(limits: S3Limits): void {
   assert(inlineBytesMax <= 7 * MEBIBYTE, 'an entry with its body is one value of at most 8 MiB');
   assert(limits.bodyBytes >= 2 * chunkBytes, 'one upload fills a chunk while it writes another');
   assert(limits.bodyBytes >= inlineBytesMax, 'a body that is kept in its entry must fit in memory');
-  assert(limits.intentStaleMs >= 3 * limits.intentRenewMs, 'two lost renewals must not cost an upload');
-  assert(limits.stallTimeoutMs < limits.intentStaleMs, 'a stalled upload ends before it is collected');
+  assert(
+    limits.intentStaleMs >= 3 * limits.intentRenewMs,
+    'two lost renewals must not cost an upload',
+  );
+  assert(
+    limits.stallTimeoutMs < limits.intentStaleMs,
+    'a stalled upload ends before it is collected',
+  );
 }
 
 checkLimits(DEFAULT_LIMITS);
 assert(BUCKET_SHARD_COUNT <= BUCKET_SHARD_COUNT_MAX, 'a new bucket is an allowed one');
+
+// ---- Gateway ----
+
+/** The rest of a refused body is read and thrown away up to this; beyond, the connection ends. */
+export const UNREAD_BODY_BYTES_MAX = 8 * MEBIBYTE;
+/**
+ * Bytes of a request's head. S3 allows 8 KiB of headers, 2 KiB of them metadata; a presigned URL of a
+ * key of 1,024 escaped bytes has 4 KiB more.
+ */
+export const REQUEST_HEAD_BYTES_MAX = 32 * KIBIBYTE;
+/** Bytes that the framing of an `aws-chunked` body may add to one that is kept in its entry. */
+export const SMALL_FRAMING_BYTES_MAX = 16 * KIBIBYTE;
+/** Times that a GET begins anew because the object was replaced before its first byte was sent. */
+export const READ_ATTEMPTS_MAX = 8;

@@ -1,4 +1,6 @@
 export type { Tearing } from './crash-survival.ts';
+export { ModelEngine, ModelEngineError } from './model-engine.ts';
+export type { ModelEngineOptions } from './model-engine.ts';
 export { SimulatedClock } from './simulated-clock.ts';
 export type { SimulatedClockOptions } from './simulated-clock.ts';
 export { SimulatedDevice } from './simulated-device.ts';

@@ -61,7 +61,10 @@ export class ModelEngine implements Engine {
 
   apply(batch: Batch): Promise<Lsn> {
     const copy = batch.map((operation) =>
-      operation.kind === 'put' ? { ...operation, value: operation.value.slice() } : operation,
+      // Not `slice`: that of a Buffer is a view.
+      operation.kind === 'put'
+        ? { ...operation, value: new Uint8Array(operation.value) }
+        : operation,
     );
     const applied = this.#last.then(() => this.#applyNow(copy));
     this.#last = applied.catch(() => undefined);

@@ -144,7 +144,7 @@ export function* slicesOf(
     const from = Math.max(start - blobStart, 0);
     const to = Math.min(end - blobStart, blob.sizeBytes);
     const { chunkBytes } = blob;
-    for (let offset = from; offset < to; ) {
+    for (let offset = from; offset < to;) {
       const number = Math.floor(offset / chunkBytes);
       const chunkStart = number * chunkBytes;
       const sliceEnd = Math.min(to, chunkStart + chunkBytes);

@@ -221,7 +221,11 @@ export class BucketDirectory {
     return results.every((done) => done);
   }
 
-  async #setHeader(found: FoundBucket, shard: Shard, state: ShardHeader['state']): Promise<boolean> {
+  async #setHeader(
+    found: FoundBucket,
+    shard: Shard,
+    state: ShardHeader['state'],
+  ): Promise<boolean> {
     const { epoch } = found.record;
     const value = encodeHeader({ state, epoch, bucketName: found.name });
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {

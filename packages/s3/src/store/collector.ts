@@ -163,7 +163,8 @@ export class Collector {
       const blobId = blobIdOfIntent(row.key);
       if (intent.state === 'open') {
         if (ageMs < limits.intentStaleMs) continue;
-        if (mechanisms.collectingMark && !(await this.#mark(shard, row, intent.objectKey))) continue;
+        if (mechanisms.collectingMark && !(await this.#mark(shard, row, intent.objectKey)))
+          continue;
         await this.#blobs.deleteFound(shard, blobId);
       } else {
         await this.#blobs.deleteFound(shard, blobId);

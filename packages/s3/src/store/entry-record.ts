@@ -73,7 +73,10 @@ export function encodeInlineEntry(object: ObjectDescription, body: readonly Uint
 }
 
 /** Encodes an entry whose body is in chunks. */
-export function encodeChunkedEntry(object: ObjectDescription, parts: readonly ObjectPart[]): Buffer {
+export function encodeChunkedEntry(
+  object: ObjectDescription,
+  parts: readonly ObjectPart[],
+): Buffer {
   let sizeBytes = descriptionBytes(object) + 2;
   for (const part of parts) sizeBytes += PART_BYTES + checksumBytes(part.checksum);
   const record = Buffer.allocUnsafe(sizeBytes);

@@ -148,12 +148,7 @@ class Cursor<Row> {
   #index = 0;
   #hasMore = true;
 
-  constructor(
-    context: StoreContext,
-    options: MergeOptions<Row>,
-    shard: Shard,
-    batchRows: number,
-  ) {
+  constructor(context: StoreContext, options: MergeOptions<Row>, shard: Shard, batchRows: number) {
     this.#context = context;
     this.#options = options;
     this.#shard = shard;

@@ -68,7 +68,5 @@ export function multipartEtag(parts: readonly { readonly etag: string }[]): stri
 function sameChecksum(wanted: CompletedPart, part: PartRecord): boolean {
   const { checksum } = wanted;
   if (checksum === undefined) return true;
-  return (
-    part.checksum?.algorithm === checksum.algorithm && part.checksum.value === checksum.value
-  );
+  return part.checksum?.algorithm === checksum.algorithm && part.checksum.value === checksum.value;
 }

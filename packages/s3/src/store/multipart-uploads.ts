@@ -209,7 +209,11 @@ export class MultipartUploads {
       parts.push({ ...decodePart(row.value), partNumber: partNameOf(row.key).partNumber });
     }
     const isTruncated = parts.length > rowsMax;
-    return { upload: record, parts: parts.slice(0, rowsMax), isTruncated: isTruncated && rowsMax > 0 };
+    return {
+      upload: record,
+      parts: parts.slice(0, rowsMax),
+      isTruncated: isTruncated && rowsMax > 0,
+    };
   }
 
   async #find(name: UploadName, shard: ShardHandle): Promise<FoundUpload> {
@@ -304,7 +308,8 @@ export class MultipartUploads {
       return done.version;
     } catch (error) {
       const index = failedIndexOf(error);
-      if (index === undefined || index < own.length || index >= own.length + finalCount) throw error;
+      if (index === undefined || index < own.length || index >= own.length + finalCount)
+        throw error;
       throw intentLost();
     }
   }

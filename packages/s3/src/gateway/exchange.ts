@@ -1,0 +1,130 @@
+/**
+ * One request and its answer.
+ *
+ * An answer is one call of `writeHead` with a flat list of names and values, which Node sends as it
+ * is: setting headers one by one costs several times as much.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { S3Error } from '../errors.ts';
+import { renderError } from '../protocol/index.ts';
+import type { Authentication, RequestHead, Route } from '../protocol/index.ts';
+import { UNREAD_BODY_BYTES_MAX } from '../limits.ts';
+
+/** Names this software to clients. */
+const SERVER_NAME = 'Dozo';
+
+/** See the file comment. */
+export class Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly requestId: string;
+  readonly startMs: number;
+  /** The client waits for a word before it sends the body. */
+  readonly expectsContinue: boolean;
+  /** Set as soon as they are known. */
+  head: RequestHead | undefined;
+  route: Route | undefined;
+  authentication: Authentication | undefined;
+  /** Bytes of the body gate that this request holds. */
+  heldBytes = 0;
+  /** For the log. */
+  errorCode: string | undefined;
+
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    requestId: string,
+    startMs: number,
+    expectsContinue: boolean,
+  ) {
+    this.request = request;
+    this.response = response;
+    this.requestId = requestId;
+    this.startMs = startMs;
+    this.expectsContinue = expectsContinue;
+  }
+
+  /** Whether nobody is there any more. */
+  get isGone(): boolean {
+    return this.response.destroyed;
+  }
+
+  /** Answers without a body. `headers` is a flat list of names and values. */
+  sendEmpty(status: number, headers: readonly string[] = NONE): void {
+    const list = this.#begin(headers);
+    if (status !== 204 && status !== 304) list.push('Content-Length', '0');
+    this.response.writeHead(status, list).end();
+  }
+
+  /** Answers with a document. */
+  sendXml(status: number, body: string, headers: readonly string[] = NONE): void {
+    const bytes = Buffer.from(body, 'utf8');
+    const list = this.#begin(headers);
+    list.push('Content-Type', 'application/xml', 'Content-Length', String(bytes.length));
+    this.response.writeHead(status, list);
+    if (this.request.method === 'HEAD') this.response.end();
+    else this.response.end(bytes);
+  }
+
+  /** Sends the head of an answer whose body follows. `headers` names the length. */
+  sendHead(status: number, headers: readonly string[]): void {
+    this.response.writeHead(status, this.#begin(headers));
+  }
+
+  /** Answers with a refusal; breaks the connection where an answer has begun. */
+  sendError(error: S3Error): void {
+    this.errorCode = error.code;
+    const { request, response } = this;
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    if (response.destroyed) return;
+    const headers: string[] = [];
+    for (const [name, value] of Object.entries(error.detail.headers)) headers.push(name, value);
+    // One that waited for a word may send its body or not, and nobody could tell what comes next.
+    if (this.expectsContinue && !request.complete) headers.push('Connection', 'close');
+    else if (!request.complete) this.#discardRest();
+    if (request.method === 'HEAD' || error.status === 304) {
+      this.sendEmpty(error.status, headers);
+      return;
+    }
+    const resource = this.route?.rawPath ?? request.url ?? '/';
+    const { requestId } = this;
+    this.sendXml(
+      error.status,
+      renderError({ error, resource, requestId, hostId: requestId }),
+      headers,
+    );
+  }
+
+  /** Lets a client that waits for it send its body. */
+  continue(): void {
+    if (this.expectsContinue && !this.response.headersSent) this.response.writeContinue();
+  }
+
+  /**
+   * Reads what is left of a refused body and throws it away, up to a bound. A connection that is
+   * closed while the client still sends would be reset, and the client would never see the answer.
+   */
+  #discardRest(): void {
+    const { request } = this;
+    let discardedBytes = 0;
+    request.on('data', (piece: Buffer) => {
+      discardedBytes += piece.length;
+      if (discardedBytes > UNREAD_BODY_BYTES_MAX) request.socket.destroy();
+    });
+    request.on('error', ignore);
+    request.resume();
+  }
+
+  #begin(headers: readonly string[]): string[] {
+    return ['Server', SERVER_NAME, 'x-amz-request-id', this.requestId, ...headers];
+  }
+}
+
+const NONE: readonly string[] = [];
+
+function ignore(): void {
+  // A connection that breaks while a body is thrown away is no loss.
+}

@@ -1,0 +1,359 @@
+/**
+ * The S3 gateway: HTTP in front of the store.
+ *
+ * A request is parsed, authenticated and admitted before a byte of its body is read, so that one
+ * that is refused costs little, and `Expect: 100-continue` is answered only when the body is wanted.
+ * Slots bound how many requests run, the body gate how many bytes they hold, Node's own limits how
+ * many connections there are and how long they may stand still.
+ */
+import { createServer as createHttpServer } from 'node:http';
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { hexOfBytes } from '@dozo/base';
+import type { Clock, Random } from '@dozo/base';
+import type { TransactionStore } from '@dozo/replica';
+import { S3Error } from '../errors.ts';
+import { DEFAULT_LIMITS, REQUEST_HEAD_BYTES_MAX } from '../limits.ts';
+import type { S3Limits } from '../limits.ts';
+import {
+  checkExpectedOwner,
+  parseRequestHeaders,
+  refuseUnsupportedHeaders,
+  routeRequest,
+  SignatureVerifier,
+} from '../protocol/index.ts';
+import type { Owner } from '../protocol/index.ts';
+import { S3Store } from '../store/s3-store.ts';
+import { ALL_MECHANISMS } from '../store/store-context.ts';
+import type { StorePools } from '../store/store-context.ts';
+import type { SweepReport } from '../store/sweep.ts';
+import { Gate } from './admission.ts';
+import { Background } from './background.ts';
+import { dispatch } from './dispatch.ts';
+import { Exchange } from './exchange.ts';
+import { asS3Error, ClientVanished } from './failure.ts';
+import type { GatewayContext } from './gateway-context.ts';
+import type { Logger } from './logger.ts';
+
+/** What a gateway is made of. */
+export interface S3GatewayOptions {
+  readonly store: TransactionStore;
+  readonly pools: StorePools;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** The secret of an access key; undefined if there is none. */
+  readonly secretOf: (accessKeyId: string) => string | undefined;
+  /** Names under which buckets are hosts, such as `s3.example.org`; default: none. */
+  readonly baseDomains?: readonly string[];
+  /** What GetBucketLocation tells; default us-east-1. */
+  readonly region?: string;
+  /** Who owns everything. */
+  readonly owner?: Owner;
+  /** What differs from the defaults. */
+  readonly limits?: Partial<S3Limits>;
+  /** With it, HTTPS. */
+  readonly tls?: { readonly cert: string | Uint8Array; readonly key: string | Uint8Array };
+}
+
+/** Counters since the start, and gauges. */
+export interface S3GatewayStats {
+  readonly requestCount: number;
+  readonly clientErrorCount: number;
+  readonly serverErrorCount: number;
+  readonly slowDownCount: number;
+  readonly runningCount: number;
+  readonly waitingCount: number;
+  readonly heldBytes: number;
+  readonly collectedCount: number;
+  readonly lastSweep: SweepReport | undefined;
+}
+
+/** Where a gateway listens. */
+export interface ListenAddress {
+  readonly host: string;
+  /** 0 picks one. */
+  readonly port: number;
+}
+
+/** A gateway, made by {@link createS3Gateway}. */
+export interface S3Gateway {
+  /** Begins to serve, and to collect. Resolves with the address that it got. */
+  listen(address: ListenAddress): Promise<ListenAddress>;
+  /**
+   * Stops: accepts nobody any more, lets running requests end within the limit, then cuts them.
+   * Idempotent. Closes neither store nor clock.
+   */
+  stop(): Promise<void>;
+  stats(): S3GatewayStats;
+}
+
+const DEFAULT_OWNER: Owner = { id: 'dozo', displayName: 'dozo' };
+
+/** Makes a gateway on a store. Any number of gateways may share a store. */
+export function createS3Gateway(options: S3GatewayOptions): S3Gateway {
+  return new Gateway(options);
+}
+
+class Gateway implements S3Gateway {
+  readonly #context: GatewayContext;
+  readonly #background: Background;
+  readonly #verifier: SignatureVerifier;
+  readonly #baseDomains: readonly string[];
+  readonly #slots: Gate;
+  readonly #server: Server;
+  /** Request ids are a random beginning and a number. */
+  readonly #requestIdStart: string;
+  #requestCount = 0;
+  #clientErrorCount = 0;
+  #serverErrorCount = 0;
+  #isStopping = false;
+  #stopped: Promise<void> | undefined;
+  #onIdle: (() => void) | undefined;
+
+  constructor(options: S3GatewayOptions) {
+    const { clock, random, logger, store, pools } = options;
+    const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const { waitingRequests: waitersMax, waitingMs: waitMs } = limits;
+    const mechanisms = ALL_MECHANISMS;
+    this.#context = {
+      store: new S3Store({ store, clock, random, pools, limits, mechanisms }),
+      clock,
+      random,
+      limits,
+      owner: options.owner ?? DEFAULT_OWNER,
+      region: options.region === 'us-east-1' ? undefined : options.region,
+      logger,
+      bodyGate: new Gate({ clock, total: limits.bodyBytes, waitersMax, waitMs }),
+    };
+    this.#background = new Background({ store: this.#context.store, clock, limits, logger });
+    this.#verifier = new SignatureVerifier({ secretOf: options.secretOf });
+    this.#baseDomains = (options.baseDomains ?? []).map((domain) => domain.toLowerCase());
+    this.#slots = new Gate({ clock, total: limits.requestSlots, waitersMax, waitMs });
+    this.#requestIdStart = hexOfBytes(random.bytes(4)).toUpperCase();
+    this.#server = createServer(limits, options.tls);
+    this.#server.on('request', (request, response) => this.#begin(request, response, false));
+    this.#server.on('checkContinue', (request, response) => this.#begin(request, response, true));
+    this.#server.on('clientError', refuseBrokenRequest);
+  }
+
+  listen(address: ListenAddress): Promise<ListenAddress> {
+    const server = this.#server;
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(address.port, address.host, () => {
+        server.off('error', reject);
+        server.on('error', (error) => {
+          this.#context.logger.error({ err: error }, 'the listening socket failed');
+        });
+        this.#background.start();
+        const { port } = server.address() as AddressInfo;
+        resolve({ host: address.host, port });
+      });
+    });
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  stats(): S3GatewayStats {
+    const { bodyGate } = this.#context;
+    return {
+      requestCount: this.#requestCount,
+      clientErrorCount: this.#clientErrorCount,
+      serverErrorCount: this.#serverErrorCount,
+      slowDownCount: this.#slots.refusedCount + bodyGate.refusedCount,
+      runningCount: this.#slots.used,
+      waitingCount: this.#slots.waiterCount + bodyGate.waiterCount,
+      heldBytes: bodyGate.used,
+      collectedCount: this.#background.freedCount,
+      lastSweep: this.#background.lastSweep,
+    };
+  }
+
+  async #stop(): Promise<void> {
+    this.#isStopping = true;
+    await this.#background.stop();
+    const closed = new Promise<void>((resolve) => {
+      this.#server.close(() => {
+        resolve();
+      });
+    });
+    this.#server.closeIdleConnections();
+    await this.#idle();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  /** Resolves when nothing runs any more, or the time for it is over. */
+  #idle(): Promise<void> {
+    if (this.#slots.used + this.#slots.waiterCount === 0) return Promise.resolve();
+    const { clock, limits } = this.#context;
+    return new Promise((resolve) => {
+      const timer = clock.startTimer(limits.stopTimeoutMs, () => {
+        const cut = this.#slots.used;
+        this.#context.logger.warn({ cut }, 'requests that did not end in time are cut off');
+        resolve();
+      });
+      this.#onIdle = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  /** A request has come; its body has not been read. */
+  #begin(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    const { clock } = this.#context;
+    this.#requestCount += 1;
+    const number = this.#requestCount.toString(16).toUpperCase().padStart(8, '0');
+    const startMs = clock.monotonicMs();
+    const exchange = new Exchange(
+      request,
+      response,
+      this.#requestIdStart + number,
+      startMs,
+      expectsContinue,
+    );
+    // A connection that broke ends in `close`; an error event that nobody hears ends the process.
+    response.on('error', ignore);
+    if (this.#isStopping) response.shouldKeepAlive = false;
+    try {
+      const headers = parseRequestHeaders(request.rawHeaders);
+      const head = { method: request.method ?? '', target: request.url ?? '', headers };
+      exchange.head = head;
+      const route = routeRequest(head, this.#baseDomains);
+      exchange.route = route;
+      exchange.authentication = this.#verifier.verify(head, route, clock.wallMs());
+      refuseUnsupportedHeaders(route.headers);
+      checkExpectedOwner(route.headers, this.#context.owner);
+      const waiting = this.#slots.take(1);
+      if (waiting === undefined) this.#run(exchange);
+      else {
+        waiting.then(
+          () => this.#run(exchange),
+          (error: unknown) => this.#fail(exchange, error),
+        );
+      }
+    } catch (error) {
+      this.#fail(exchange, error);
+    }
+  }
+
+  /** The request has a slot. */
+  #run(exchange: Exchange): void {
+    const { route } = exchange;
+    try {
+      if (route === undefined) throw new S3Error('InternalError');
+      dispatch(this.#context, exchange, route).then(
+        () => this.#end(exchange),
+        (error: unknown) => {
+          this.#fail(exchange, error);
+          this.#end(exchange);
+        },
+      );
+    } catch (error) {
+      this.#fail(exchange, error);
+      this.#end(exchange);
+    }
+  }
+
+  /** The handler is done; what it held is given back when the client has taken the answer. */
+  #end(exchange: Exchange): void {
+    const { response } = exchange;
+    if (!response.destroyed && (response.socket?.writableLength ?? 0) > 0) {
+      response.once('close', () => this.#release(exchange));
+    } else this.#release(exchange);
+  }
+
+  #release(exchange: Exchange): void {
+    if (exchange.heldBytes > 0) this.#context.bodyGate.give(exchange.heldBytes);
+    this.#slots.give(1);
+    if (this.#context.logger.isDebugEnabled !== false) this.#log(exchange);
+    if (this.#onIdle !== undefined && this.#slots.used + this.#slots.waiterCount === 0) {
+      this.#onIdle();
+    }
+  }
+
+  #fail(exchange: Exchange, error: unknown): void {
+    if (error instanceof ClientVanished) {
+      exchange.errorCode = 'ClientVanished';
+      exchange.response.destroy();
+      return;
+    }
+    const answer = asS3Error(error);
+    const wasSending = exchange.response.headersSent;
+    if (answer.status >= 500) this.#serverErrorCount += 1;
+    else this.#clientErrorCount += 1;
+    exchange.sendError(answer);
+    if (answer.status < 500 && !wasSending) return;
+    const { requestId } = exchange;
+    const fields = { requestId, code: answer.code, method: exchange.head?.method, err: error };
+    const target = exchange.route?.rawPath;
+    if (answer.code === 'SlowDown') this.#context.logger.warn({ ...fields, target }, 'slowed down');
+    else this.#context.logger.error({ ...fields, target }, 'a request failed');
+  }
+
+  #log(exchange: Exchange): void {
+    const { route, response, requestId, errorCode } = exchange;
+    this.#context.logger.debug(
+      {
+        requestId,
+        method: exchange.head?.method,
+        operation: route?.operation,
+        bucket: route !== undefined && 'bucket' in route ? route.bucket : undefined,
+        key: route?.scope === 'object' ? route.key : undefined,
+        status: response.statusCode,
+        ms: Math.round((this.#context.clock.monotonicMs() - exchange.startMs) * 10) / 10,
+        code: errorCode,
+      },
+      'request',
+    );
+  }
+}
+
+function createServer(limits: S3Limits, tls: S3GatewayOptions['tls']): Server {
+  const options: ServerOptions = {
+    keepAliveTimeout: limits.idleTimeoutMs,
+    headersTimeout: limits.headersTimeoutMs,
+    // A body may take as long as it moves: the socket's own timeout below ends one that does not.
+    requestTimeout: 0,
+    maxHeaderSize: REQUEST_HEAD_BYTES_MAX,
+    noDelay: true,
+    insecureHTTPParser: false,
+  };
+  const server =
+    tls === undefined
+      ? createHttpServer(options)
+      : createHttpsServer({
+          ...options,
+          cert: Buffer.from(tls.cert),
+          key: Buffer.from(tls.key),
+          minVersion: 'TLSv1.2',
+        });
+  server.maxConnections = limits.connections;
+  server.timeout = limits.stallTimeoutMs;
+  return server;
+}
+
+/** Answers what is not HTTP, or too much of it. */
+function refuseBrokenRequest(error: Error & { readonly code?: string }, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const status =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? '431 Request Header Fields Too Large'
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? '408 Request Timeout'
+        : '400 Bad Request';
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
+
+function ignore(): void {
+  // See where it is used.
+}
