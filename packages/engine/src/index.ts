@@ -15,3 +15,17 @@ export type {
   VerifyProgress,
   VerifyReport,
 } from './engine-types.ts';
+export { EngineError } from './errors.ts';
+export type { DeviceRefusal, EngineErrorDetail, EngineRefusal } from './errors.ts';
+export { formatDevice } from './format-device.ts';
+export type { FormatOptions } from './format-device.ts';
+export type { EngineLimits, Geometry, GeometryOptions } from './geometry.ts';
+export { inspectDevice } from './inspect-device.ts';
+export type { DeviceInspection } from './inspect-device.ts';
+export { KEY_BYTES_MAX, VALUE_BYTES_MAX } from './limits.ts';
+export { openEngine } from './open-engine.ts';
+export type { OpenOptions } from './open-engine.ts';
+export { openReadOnly } from './open-read-only.ts';
+export type { ReadOnlyEngine } from './open-read-only.ts';
+export { describeContent, restoreSuperblock } from './read-superblock.ts';
+export type { Superblock } from './superblock.ts';

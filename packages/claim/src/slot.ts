@@ -1,0 +1,235 @@
+/**
+ * A slot: what one claim says of itself, in one block of 4,096 bytes.
+ *
+ * The block carries a checksum over all of it. Its layout is described in
+ * `docs/formats/claim-area.md`. A block is either empty (all zero, never written), valid, or damaged;
+ * there is nothing in between.
+ */
+import { ByteReader, ByteWriter, CodecError, assert, crc32c, writeUint32 } from '@dozo/base';
+import type { LockIdentity } from '@dozo/base';
+import {
+  HOLDER_TEXT_BYTES_MAX,
+  PROOFS_BYTES,
+  RESERVATION_OFFSET_BYTES,
+  RESERVATION_SEGMENTS_MAX,
+  SLOT_BLOCK_BYTES,
+} from './limits.ts';
+
+/** Who writes to a device: one start of one process. Higher incarnations are later. */
+export interface ClaimIdentity {
+  /** An integer >= 1, higher than any on the ring when it was taken. */
+  readonly incarnation: number;
+  /** 16 random bytes; every checksum of the claim's records starts from them. */
+  readonly nonce: Uint8Array;
+}
+
+/** The process behind a claim, for people. Texts over 128 bytes are cut. */
+export interface Holder {
+  readonly host: string;
+  readonly bootId: string;
+  readonly processId: number;
+  readonly podName?: string;
+  readonly podUid?: string;
+  readonly softwareVersion: string;
+}
+
+/**
+ * - `claiming`: recovery runs, nothing was written but this slot and the fence.
+ * - `held`: serves.
+ * - `released`: has closed; everything it wrote was flushed.
+ * - `stopped`: was fenced and has ended after a last successful flush.
+ */
+export type ClaimState = 'claiming' | 'held' | 'released' | 'stopped';
+
+/** Where the newest durable manifest lies. */
+export interface CheckpointPointer {
+  readonly segment: number;
+  readonly segmentOrdinal: number;
+  /** Byte offset on the device of the group that holds the manifest. */
+  readonly groupOffset: number;
+}
+
+/** How far the log was certainly durable when the slot was written. */
+export interface LogEnd {
+  readonly segment: number;
+  readonly segmentOrdinal: number;
+  /** Byte offset on the device. */
+  readonly offset: number;
+}
+
+/** A write or flush that failed: what is on the device since then is not known. */
+export interface FailedFlush {
+  readonly wallMs: number;
+  /** The kernel's word for it, such as `EIO`. */
+  readonly cause: string;
+}
+
+/** All that a block of a slot holds. */
+export interface Slot {
+  readonly deviceId: Uint8Array;
+  readonly identity: ClaimIdentity;
+  /** Counts the writes of this slot, over all claims that used it; the higher block is the newer. */
+  readonly writeCounter: number;
+  readonly state: ClaimState;
+  readonly holder: Holder;
+  readonly lockIdentity: LockIdentity;
+  /** Reserved for the lease on the disk; 0 while a claim has none. */
+  readonly beatCounter: number;
+  readonly beatIntervalMs: number;
+  readonly sinceWallMs: number;
+  readonly lastWallMs: number;
+  /** Absent until the claim has written its first manifest, the fence. */
+  readonly checkpoint?: CheckpointPointer;
+  readonly logEnd?: LogEnd;
+  readonly failedFlush?: FailedFlush;
+  /** Segments that the claim may write, in the order in which it will. */
+  readonly reservation: readonly number[];
+}
+
+/** What a block of the ring turned out to be. */
+export type SlotBlock =
+  | { readonly kind: 'empty' }
+  | { readonly kind: 'damaged'; readonly reason: string }
+  | { readonly kind: 'valid'; readonly slot: Slot };
+
+const MAGIC = new TextEncoder().encode('DOZOSLOT');
+const FORMAT_VERSION = 1;
+const CRC_OFFSET_BYTES = 12;
+const STATES: readonly ClaimState[] = ['claiming', 'held', 'released', 'stopped'];
+const LOCK_KINDS: readonly LockIdentity['kind'][] = ['none', 'file', 'block'];
+
+/** Encodes a slot as one block. */
+export function encodeSlot(slot: Slot): Uint8Array {
+  assert(slot.deviceId.length === 16 && slot.identity.nonce.length === 16, 'ids are 16 bytes');
+  assert(slot.reservation.length <= RESERVATION_SEGMENTS_MAX, 'the reservation is too long');
+  const writer = new ByteWriter(SLOT_BLOCK_BYTES);
+  writer.bytes(MAGIC).uint32(FORMAT_VERSION).uint32(0).bytes(slot.deviceId);
+  writer.uint64(slot.identity.incarnation).bytes(slot.identity.nonce).uint64(slot.writeCounter);
+  writer.uint8(STATES.indexOf(slot.state)).uint8(LOCK_KINDS.indexOf(slot.lockIdentity.kind));
+  writer.uint16(flagsOf(slot)).uint32(slot.beatIntervalMs).uint64(slot.beatCounter);
+  writer.uint64(slot.sinceWallMs).uint64(slot.lastWallMs);
+  writer.uint32(slot.checkpoint?.segment ?? 0).uint32(slot.logEnd?.segment ?? 0);
+  writer.uint64(slot.checkpoint?.segmentOrdinal ?? 0).uint64(slot.checkpoint?.groupOffset ?? 0);
+  writer.uint64(slot.logEnd?.segmentOrdinal ?? 0).uint64(slot.logEnd?.offset ?? 0);
+  writer.uint64(slot.failedFlush?.wallMs ?? 0).uint32(slot.holder.processId);
+  const texts = [
+    slot.holder.host,
+    slot.holder.bootId,
+    slot.holder.podName ?? '',
+    slot.holder.podUid ?? '',
+    slot.holder.softwareVersion,
+    slot.lockIdentity.name,
+    slot.failedFlush?.cause ?? '',
+  ];
+  for (const text of texts) writer.text(cutText(text));
+  assert(writer.length <= RESERVATION_OFFSET_BYTES - PROOFS_BYTES, 'the slot is too long');
+  writer.zeros(RESERVATION_OFFSET_BYTES - writer.length);
+  writer.uint32(slot.reservation.length);
+  for (const segment of slot.reservation) writer.uint32(segment);
+  writer.zeros(SLOT_BLOCK_BYTES - writer.length);
+  const block = writer.finish();
+  writeUint32(block, CRC_OFFSET_BYTES, crc32c(block));
+  return block;
+}
+
+/** Tells what a block of the ring is. `deviceId` is the one that the superblock names. */
+export function decodeSlot(block: Uint8Array, deviceId: Uint8Array): SlotBlock {
+  assert(block.length === SLOT_BLOCK_BYTES, 'a slot block has 4,096 bytes');
+  if (isZero(block)) return { kind: 'empty' };
+  try {
+    const slot = readSlot(block);
+    if (slot.deviceId.some((byte, index) => byte !== deviceId[index])) {
+      return { kind: 'damaged', reason: 'it belongs to another device' };
+    }
+    return { kind: 'valid', slot };
+  } catch (error) {
+    if (error instanceof CodecError) return { kind: 'damaged', reason: error.message };
+    throw error;
+  }
+}
+
+function readSlot(block: Uint8Array): Slot {
+  const reader = new ByteReader(block, 'a claim slot');
+  if (reader.view(8).some((byte, index) => byte !== MAGIC[index])) {
+    throw reader.invalid('it does not begin with DOZOSLOT');
+  }
+  const version = reader.uint32();
+  const checksum = reader.uint32();
+  const copy = block.slice();
+  copy.fill(0, CRC_OFFSET_BYTES, CRC_OFFSET_BYTES + 4);
+  if (crc32c(copy) !== checksum) throw reader.invalid('the checksum does not match');
+  if (version !== FORMAT_VERSION) throw reader.invalid(`its version is ${version}`);
+  const deviceId = reader.bytes(16);
+  const identity = { incarnation: reader.uint64(), nonce: reader.bytes(16) };
+  const writeCounter = reader.uint64();
+  const state = STATES[reader.uint8()];
+  const lockKind = LOCK_KINDS[reader.uint8()];
+  if (state === undefined || lockKind === undefined) throw reader.invalid('the state is unknown');
+  const flags = reader.uint16();
+  const beats = { beatIntervalMs: reader.uint32(), beatCounter: reader.uint64() };
+  const times = { sinceWallMs: reader.uint64(), lastWallMs: reader.uint64() };
+  const [checkpointSegment, endSegment] = [reader.uint32(), reader.uint32()];
+  const checkpoint = {
+    segment: checkpointSegment,
+    segmentOrdinal: reader.uint64(),
+    groupOffset: reader.uint64(),
+  };
+  const logEnd = { segment: endSegment, segmentOrdinal: reader.uint64(), offset: reader.uint64() };
+  const failedWallMs = reader.uint64();
+  const processId = reader.uint32();
+  const text = (): string => reader.text(HOLDER_TEXT_BYTES_MAX);
+  const [host, bootId, podName, podUid, softwareVersion] = [text(), text(), text(), text(), text()];
+  const lockIdentity = { kind: lockKind, name: text() };
+  const failedFlush = { wallMs: failedWallMs, cause: text() };
+  return {
+    deviceId,
+    identity,
+    writeCounter,
+    state,
+    holder: {
+      host,
+      bootId,
+      processId,
+      softwareVersion,
+      ...(podName === '' ? {} : { podName }),
+      ...(podUid === '' ? {} : { podUid }),
+    },
+    lockIdentity,
+    ...beats,
+    ...times,
+    ...(flags & 1 ? { checkpoint } : {}),
+    ...(flags & 2 ? { logEnd } : {}),
+    ...(flags & 4 ? { failedFlush } : {}),
+    reservation: readReservation(block),
+  };
+}
+
+function readReservation(block: Uint8Array): number[] {
+  const reader = new ByteReader(block, 'a claim slot', RESERVATION_OFFSET_BYTES);
+  const count = reader.uint32();
+  if (count > RESERVATION_SEGMENTS_MAX) throw reader.invalid('the reservation is too long');
+  return Array.from({ length: count }, () => reader.uint32());
+}
+
+function flagsOf(slot: Slot): number {
+  return (
+    (slot.checkpoint === undefined ? 0 : 1) |
+    (slot.logEnd === undefined ? 0 : 2) |
+    (slot.failedFlush === undefined ? 0 : 4)
+  );
+}
+
+/** Cuts at a character, so that what is left is valid UTF-8 of at most the allowed length. */
+function cutText(text: string): string {
+  let cut = text.toWellFormed();
+  while (new TextEncoder().encode(cut).length > HOLDER_TEXT_BYTES_MAX) {
+    cut = cut.slice(0, cut.length > 2 * HOLDER_TEXT_BYTES_MAX ? 2 * HOLDER_TEXT_BYTES_MAX : -1);
+    cut = cut.toWellFormed();
+  }
+  return cut;
+}
+
+function isZero(block: Uint8Array): boolean {
+  for (const byte of block) if (byte !== 0) return false;
+  return true;
+}

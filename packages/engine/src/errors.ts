@@ -1,0 +1,89 @@
+/** The errors of the engine. */
+import { DozoError } from '@dozo/base';
+
+/** Why a device cannot be opened or formatted. */
+export type DeviceRefusal =
+  /** No Dozo superblock: something else lives there, or nothing does. */
+  | { readonly code: 'DEVICE_NOT_DOZO'; readonly path: string; readonly found: string }
+  /** A Dozo device of a format that this version does not know. */
+  | { readonly code: 'DEVICE_VERSION_UNKNOWN'; readonly path: string; readonly version: number }
+  /** Smaller than its superblock says. */
+  | {
+      readonly code: 'DEVICE_CUT_SHORT';
+      readonly path: string;
+      readonly sizeBytes: number;
+      readonly neededBytes: number;
+    }
+  /** The first superblock is damaged; `copyIntact` says whether the second one can replace it. */
+  | {
+      readonly code: 'SUPERBLOCK_DAMAGED';
+      readonly path: string;
+      readonly reason: string;
+      readonly copyIntact: boolean;
+    }
+  /** Too small to be formatted. */
+  | {
+      readonly code: 'DEVICE_TOO_SMALL';
+      readonly path: string;
+      readonly sizeBytes: number;
+      readonly neededBytes: number;
+    }
+  /** Formatting would destroy what is there. */
+  | { readonly code: 'DEVICE_NOT_EMPTY'; readonly path: string; readonly found: string }
+  /** A structure that had been durable is damaged: opening would lose acknowledged writes. */
+  | {
+      readonly code: 'DEVICE_CORRUPT';
+      readonly path: string;
+      /** Byte offset on the device. */
+      readonly offset: number;
+      readonly reason: string;
+    }
+  /** The last holder saw a write fail, and the verify that this demands found damage. */
+  | {
+      readonly code: 'DEVICE_NEEDS_REPAIR';
+      readonly path: string;
+      readonly damageCount: number;
+      readonly firstReason: string;
+    };
+
+/** Why an engine refuses a request, or cannot serve it. */
+export type EngineRefusal =
+  | {
+      readonly code: 'DEVICE_FULL';
+      readonly path: string;
+      readonly neededBytes: number;
+      readonly availableBytes: number;
+    }
+  | {
+      readonly code: 'KEY_TOO_LONG' | 'VALUE_TOO_LARGE' | 'BATCH_TOO_LARGE' | 'QUEUE_FULL';
+      readonly sizeBytes: number;
+      readonly limitBytes: number;
+    }
+  | { readonly code: 'KEY_EMPTY' }
+  | { readonly code: 'ENGINE_CLOSED' | 'SNAPSHOT_CLOSED' }
+  /** A write or flush failed; whether what was in flight is durable is not known. */
+  | { readonly code: 'ENGINE_FAILED'; readonly path: string; readonly reason: string }
+  /** What the device returned is not what was written. */
+  | {
+      readonly code: 'VALUE_DAMAGED';
+      readonly path: string;
+      readonly key: Uint8Array;
+      readonly segment: number;
+      readonly offset: number;
+      readonly reason: string;
+    };
+
+export type EngineErrorDetail = DeviceRefusal | EngineRefusal;
+
+/** The error of everything in this package; device errors of reads pass through as they are. */
+export class EngineError extends DozoError<EngineErrorDetail> {}
+
+/** A structure that was durable is damaged. */
+export function corrupt(path: string, offset: number, reason: string): EngineError {
+  return new EngineError(
+    `Opening ${path}: ${reason} (at byte ${offset}). It had been written and flushed, so opening ` +
+      'the device would lose acknowledged data. Nothing was changed. Look at it with ' +
+      '`dozo device verify`, and recover this device from its replicas or a backup.',
+    { code: 'DEVICE_CORRUPT', path, offset, reason },
+  );
+}

@@ -1,0 +1,97 @@
+/** Limits of the engine, with unit and reason. */
+import { assert } from '@dozo/base';
+import { RESERVATION_SEGMENTS_MAX } from '@dozo/claim';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Bytes that devices write in one piece at best, and what every structure is aligned to. */
+export const BLOCK_BYTES = 4096;
+
+/** Longest key in bytes: the 1,024 of an S3 key, escaped at worst, and the prefixes before it. */
+export const KEY_BYTES_MAX = 1536;
+
+/** Longest value in bytes. Smaller on devices with small segments, see `limitsOf`. */
+export const VALUE_BYTES_MAX = 8 * MIB;
+
+/** Bytes of a value that one checksum covers: what a read of a range reads at least. */
+export const VALUE_BLOCK_BYTES = 64 * KIB;
+
+/** Values from this length on are written from where they are; shorter ones are copied. */
+export const STAGED_VALUE_BYTES_MAX = 64 * KIB;
+
+/** Payload of a segment on large devices: sixteen chunks of 4 MiB. */
+export const SEGMENT_PAYLOAD_BYTES_MAX = 64 * MIB;
+
+/** Payload of a segment on small devices: two values of 8 MiB. */
+export const SEGMENT_PAYLOAD_BYTES_MIN = 16 * MIB;
+
+/** Payload of a segment that a test may ask for. */
+export const SEGMENT_PAYLOAD_BYTES_FLOOR = 32 * KIB;
+
+/** Segments that a device should have: with fewer, the reserve takes too large a part. */
+export const SEGMENT_COUNT_WANTED = 32;
+
+/** With fewer segments than this the reserve leaves nothing for data. */
+export const SEGMENT_COUNT_MIN = 8;
+
+/** Segments of a device of 4 PiB; keeps the table of segments in memory below 2 GiB. */
+export const SEGMENT_COUNT_MAX = 64 * MIB;
+
+/** Bytes of one group at most, unless a single batch is longer: bounds the latency of a commit. */
+export const GROUP_BYTES_MAX = 16 * MIB;
+
+/** Buffers of one vectored write: Linux takes 1,024. */
+export const GROUP_BUFFERS_MAX = 512;
+
+/** Operations of one batch: bounds the time that encoding it holds the thread. */
+export const BATCH_OPERATIONS_MAX = 65_536;
+
+/** What may wait for a commit. Over it `apply` refuses: the bytes are the callers' memory. */
+export const QUEUED_BYTES_MAX = 256 * MIB;
+
+/** Batches that may wait for a commit. */
+export const QUEUED_BATCHES_MAX = 65_536;
+
+/** Bytes of one index page: what one step of a checkpoint writes, about 2 ms of work. */
+export const INDEX_PAGE_BYTES = 256 * KIB;
+
+/** Bytes of records that reclaim moves with one group. */
+export const RECLAIM_STEP_BYTES = 1 * MIB;
+
+/** Bytes of one read while the log is walked. */
+export const WALK_WINDOW_BYTES = 4 * MIB;
+
+/** Two values are read together when the gap between them is at most this. */
+export const READ_GAP_BYTES_MAX = 64 * KIB;
+
+/** Bytes that a scan reads ahead at most, unless one value is longer. */
+export const SCAN_WINDOW_BYTES = 1 * MIB;
+
+/** Rows that a scan takes from the index at once. */
+export const SCAN_PAGE_ROWS = 256;
+
+/** Segments in the reservation of a claim on a device of any size. */
+export const RESERVATION_SEGMENTS_MIN = 4;
+
+/** A device reserves one segment in so many for the next writes. */
+export const RESERVATION_SHARE = 256;
+
+/** Segments that are never counted as usable: for reclaim, index snapshots, deletes and the log. */
+export const RESERVE_SEGMENTS_MIN = 4;
+
+/** Part of the other segments that live data can take: what is left over keeps reclaim cheap. */
+export const SEGMENT_FILL = 0.9;
+
+/** Beat interval and lease of the claim in ms: settings of the device for the lease on the disk. */
+export const BEAT_INTERVAL_MS_DEFAULT = 1000;
+export const LEASE_MS_DEFAULT = 5000;
+
+/** Damages that one report lists; more are counted and not listed. */
+export const DAMAGES_LISTED_MAX = 10_000;
+
+assert(VALUE_BYTES_MAX * 2 <= SEGMENT_PAYLOAD_BYTES_MIN, 'two values fit a segment');
+assert(GROUP_BYTES_MAX <= SEGMENT_PAYLOAD_BYTES_MIN, 'a group fits a segment');
+assert(RESERVATION_SEGMENTS_MIN <= RESERVATION_SEGMENTS_MAX, 'the reservation fits its slot');
+assert(RESERVATION_SEGMENTS_MIN < SEGMENT_COUNT_MIN, 'the reservation is a part of the device');
+assert(LEASE_MS_DEFAULT >= 3 * BEAT_INTERVAL_MS_DEFAULT, 'a lease outlives two lost beats');

@@ -1,0 +1,157 @@
+/**
+ * Walks the groups of one use of a segment, front to back, with large reads.
+ *
+ * The walk ends at the first place that does not hold the next group whole: whether that is the torn
+ * end of the log or damage is for the caller to find out, with {@link findLaterGroup}.
+ */
+import type { Device } from '@dozo/base';
+import { deviceOffset } from './geometry.ts';
+import type { Geometry } from './geometry.ts';
+import { GROUP_HEADER_BYTES, decodeGroupHeader, padded } from './group.ts';
+import type { GroupHeader } from './group.ts';
+import { BLOCK_BYTES, WALK_WINDOW_BYTES } from './limits.ts';
+import { decodeRecordHead, isValueIntact } from './record.ts';
+import type { RecordHead } from './record.ts';
+
+/** One use of a segment by one claim. */
+export interface SegmentUse {
+  readonly segment: number;
+  readonly ordinal: number;
+  readonly seed: number;
+}
+
+/** A group in memory. Offsets of its heads are in `bytes`. */
+export interface WalkedGroup {
+  readonly header: GroupHeader;
+  /** A buffer that holds the whole group from `at` on; valid until the visitor returns. */
+  readonly bytes: Uint8Array;
+  readonly at: number;
+  /** Absent when a head in it is damaged. */
+  readonly heads: readonly RecordHead[] | undefined;
+}
+
+/** Reads of a device at places within segments. */
+export class LogSource {
+  readonly device: Device;
+  readonly geometry: Geometry;
+  bytesRead = 0;
+
+  constructor(device: Device, geometry: Geometry) {
+    this.device = device;
+    this.geometry = geometry;
+  }
+
+  /** Byte offset on the device. */
+  place(segment: number, offset: number): number {
+    return deviceOffset(this.geometry, segment, offset);
+  }
+
+  async read(segment: number, offset: number, sizeBytes: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(sizeBytes);
+    await this.device.read(this.place(segment, offset), bytes);
+    this.bytesRead += sizeBytes;
+    return bytes;
+  }
+
+  /**
+   * Visits the groups of a segment from `start` (where group `firstGroup` begins) as far as they are
+   * there and `end` allows, until the visitor returns false.
+   *
+   * @returns where the next group would begin, and its index.
+   */
+  async walk(
+    use: SegmentUse,
+    range: { readonly start: number; readonly end: number; readonly firstGroup: number },
+    visit: (group: WalkedGroup) => boolean,
+  ): Promise<{ readonly offset: number; readonly groupIndex: number }> {
+    let offset = range.start;
+    let groupIndex = range.firstGroup;
+    let window: Uint8Array = new Uint8Array(0);
+    let windowStart = offset;
+    while (offset + BLOCK_BYTES <= range.end) {
+      let at = offset - windowStart;
+      if (at + BLOCK_BYTES > window.length) {
+        window = await this.read(
+          use.segment,
+          offset,
+          Math.min(WALK_WINDOW_BYTES, range.end - offset),
+        );
+        windowStart = offset;
+        at = 0;
+      }
+      const header = decodeGroupHeader(window, at, use.seed);
+      if (header === undefined || !isNext(header, use, offset, groupIndex)) break;
+      const paddedBytes = padded(header.sizeBytes);
+      if (offset + paddedBytes > range.end) break;
+      if (at + paddedBytes > window.length) {
+        window = await this.read(
+          use.segment,
+          offset,
+          Math.min(Math.max(WALK_WINDOW_BYTES, paddedBytes), range.end - offset),
+        );
+        windowStart = offset;
+        at = 0;
+      }
+      const heads = decodeHeads(window, at, header, use.seed);
+      if (!visit({ header, bytes: window, at, heads })) break;
+      offset += paddedBytes;
+      groupIndex++;
+    }
+    return { offset, groupIndex };
+  }
+
+  /** The index of the group of this use that begins at `offset`, if one does. */
+  async peekGroupIndex(use: SegmentUse, offset: number): Promise<number | undefined> {
+    const block = await this.read(use.segment, offset, BLOCK_BYTES);
+    const header = decodeGroupHeader(block, 0, use.seed);
+    if (header === undefined || !isNext(header, use, offset, header.index)) return undefined;
+    return header.index;
+  }
+
+  /** Whether a group of this use with an index of at least `fromIndex` lies at `from` or beyond. */
+  async findLaterGroup(use: SegmentUse, from: number, fromIndex: number): Promise<boolean> {
+    const end = this.geometry.segmentStrideBytes;
+    for (let start = from; start < end; start += WALK_WINDOW_BYTES) {
+      const window = await this.read(use.segment, start, Math.min(WALK_WINDOW_BYTES, end - start));
+      for (let at = 0; at < window.length; at += BLOCK_BYTES) {
+        const header = decodeGroupHeader(window, at, use.seed);
+        if (header === undefined || header.index < fromIndex) continue;
+        if (isNext(header, use, start + at, header.index)) return true;
+      }
+    }
+    return false;
+  }
+}
+
+/** Whether the values of all records of a group are what was written. */
+export function areValuesIntact(group: WalkedGroup, seed: number): boolean {
+  return group.heads?.every((head) => isValueIntact(group.bytes, head, seed)) ?? false;
+}
+
+function isNext(header: GroupHeader, use: SegmentUse, offset: number, groupIndex: number): boolean {
+  return (
+    header.segment === use.segment &&
+    header.segmentOrdinal === use.ordinal &&
+    header.offset === offset &&
+    header.index === groupIndex &&
+    header.sizeBytes >= GROUP_HEADER_BYTES
+  );
+}
+
+function decodeHeads(
+  bytes: Uint8Array,
+  at: number,
+  header: GroupHeader,
+  seed: number,
+): RecordHead[] | undefined {
+  const heads: RecordHead[] = [];
+  const end = at + header.sizeBytes;
+  let next = at + GROUP_HEADER_BYTES;
+  for (let index = 0; index < header.recordCount; index++) {
+    const head = decodeRecordHead(bytes, next, end, seed);
+    if (head === undefined || head.valueStart + head.valueBytes > end) return undefined;
+    heads.push(head);
+    next = head.valueStart + head.valueBytes;
+  }
+  return next === end ? heads : undefined;
+}

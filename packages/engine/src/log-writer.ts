@@ -1,0 +1,397 @@
+/**
+ * Writes the log: groups into the open segment, a manifest into the first group of each, and the slot.
+ *
+ * The order that recovery relies on:
+ * - A group is written only after the one before it was flushed.
+ * - The first group of a segment carries a manifest that names where the segment before it ends. Only
+ *   after it was flushed does the slot point at it and does the segment before leave the reservation.
+ * - A segment that a manifest does not need any more becomes free only after a slot that points at
+ *   that manifest was flushed; so either block of the slot leads to a log that is all there.
+ * - Nothing is written outside the reservation that stands in the slot.
+ *
+ * One caller, one operation at a time.
+ */
+import { assert } from '@dozo/base';
+import type { Clock, Device } from '@dozo/base';
+import { RESERVATION_SEGMENTS_MAX } from '@dozo/claim';
+import type { Claim, ClaimState } from '@dozo/claim';
+import type { Catalog } from './catalog.ts';
+import type { Counters } from './counters.ts';
+import { deviceOffset } from './geometry.ts';
+import { GroupBuilder, GROUP_HEADER_BYTES, padded } from './group.ts';
+import {
+  BLOCK_BYTES,
+  GROUP_BUFFERS_MAX,
+  RESERVATION_SEGMENTS_MIN,
+  RESERVATION_SHARE,
+} from './limits.ts';
+import { encodeManifest, manifestBytesOf } from './manifest.ts';
+import type { LogPart, Manifest, PagePlace } from './manifest.ts';
+import { RECORD_MANIFEST, recordBytesOf, valueChecksums } from './record.ts';
+import type { NewRecord } from './record.ts';
+import { seedOf } from './recovery.ts';
+import type { Recovered } from './recovery.ts';
+import { encodeSegmentHeader } from './segment-header.ts';
+import type { Superblock } from './superblock.ts';
+import type { TestSwitches } from './test-switches.ts';
+
+/** A place between two groups of the log. */
+export interface LogPosition {
+  readonly ordinal: number;
+  /** Byte offset in the segment. */
+  readonly offset: number;
+  readonly groupIndex: number;
+}
+
+/** An index snapshot whose pages are all durable. */
+export interface FinishedSnapshot {
+  readonly number: number;
+  /** Where the log stood when it was begun: replay starts there. */
+  readonly start: LogPosition;
+  readonly pages: readonly PagePlace[];
+}
+
+export interface LogWriterOptions {
+  readonly device: Device;
+  readonly superblock: Superblock;
+  readonly claim: Claim;
+  readonly clock: Clock;
+  readonly recovered: Recovered;
+  readonly counters: Counters;
+  readonly switches: TestSwitches;
+}
+
+interface OpenSegment {
+  readonly segment: number;
+  readonly ordinal: number;
+  /** Where the part of it that the next manifest will name begins. */
+  partStart: number;
+  firstGroup: number;
+  /** Where the next group goes. */
+  offset: number;
+  groupIndex: number;
+}
+
+const EMPTY = new Uint8Array(0);
+const STAGING_BYTES = 1024 * 1024;
+
+/** See the file comment. */
+export class LogWriter {
+  readonly seed: number;
+  nextLsn: number;
+  readonly #options: LogWriterOptions;
+  readonly #catalog: Catalog;
+  readonly #builder = new GroupBuilder(STAGING_BYTES);
+  #current: OpenSegment | undefined;
+  /** The segment that the group under construction begins. */
+  #opening: OpenSegment | undefined;
+  #publishing: FinishedSnapshot | undefined;
+  #parts: LogPart[];
+  #pages: readonly PagePlace[];
+  #snapshot: number;
+  #lastSnapshot: number;
+  #nextOrdinal: number;
+  #reservation: number[] = [];
+  /** Where the newest durable manifest lies, if the slot does not say so yet. */
+  #isSlotStale = false;
+  #manifestPlace: { segment: number; segmentOrdinal: number; groupOffset: number } | undefined;
+
+  constructor(options: LogWriterOptions) {
+    const { recovered } = options;
+    this.#options = options;
+    this.#catalog = recovered.catalog;
+    this.seed = seedOf(options.claim.identity);
+    this.nextLsn = recovered.nextLsn;
+    this.#nextOrdinal = recovered.nextOrdinal;
+    this.#parts = [...recovered.parts];
+    this.#pages = recovered.pages;
+    this.#snapshot = recovered.snapshot;
+    this.#lastSnapshot = recovered.lastSnapshot;
+  }
+
+  /** Where the log stands: every group before is durable and in the index. */
+  get position(): LogPosition {
+    const current = this.#current;
+    assert(current !== undefined, 'the log has not been begun');
+    return { ordinal: current.ordinal, offset: current.offset, groupIndex: current.groupIndex };
+  }
+
+  get pages(): readonly PagePlace[] {
+    return this.#pages;
+  }
+
+  get snapshotNumber(): number {
+    return this.#snapshot;
+  }
+
+  /** The closed parts that recovery would replay, and the part in the open segment. */
+  get parts(): readonly LogPart[] {
+    return this.#closedParts();
+  }
+
+  /** What recovery would have to replay, in bytes. */
+  get replayBytes(): number {
+    let bytes = 0;
+    for (const part of this.#closedParts()) bytes += part.end - part.start;
+    return bytes;
+  }
+
+  /** Closed segments that only the replay keeps from being freed or emptied. */
+  get heldSegmentCount(): number {
+    return this.#parts.length;
+  }
+
+  /** Bytes that records may take in another group of the open segment. */
+  get roomBytes(): number {
+    const current = this.#current;
+    if (current === undefined) return 0;
+    return this.#strideBytes - current.offset - GROUP_HEADER_BYTES;
+  }
+
+  /** Bytes that records may take in the first group of a new segment, its manifest set aside. */
+  get freshRoomBytes(): number {
+    const manifestBytes = manifestBytesOf(this.#pages.length, this.#parts.length + 1);
+    return this.#strideBytes - BLOCK_BYTES - GROUP_HEADER_BYTES - recordBytesOf(0, manifestBytes);
+  }
+
+  /** Whether the slot reserves a segment that the log can go on in. */
+  get hasReservedSegment(): boolean {
+    return this.#reservation.length > 0;
+  }
+
+  /** Whether the slot must be written before the next group. */
+  get isSlotStale(): boolean {
+    return this.#isSlotStale;
+  }
+
+  /** A number for a new index snapshot. */
+  nextSnapshotNumber(): number {
+    this.#lastSnapshot++;
+    return this.#lastSnapshot;
+  }
+
+  /** Begins a group in the open segment. */
+  beginGroup(): void {
+    this.#builder.begin();
+    this.#opening = undefined;
+    this.#publishing = undefined;
+  }
+
+  /** Begins a group, and with it the next segment of the reservation. */
+  beginSegment(publishing?: FinishedSnapshot): void {
+    const segment = this.#reservation.shift();
+    assert(segment !== undefined, 'the reservation is used up');
+    this.beginGroup();
+    this.#catalog.segments.open(segment, this.#nextOrdinal, this.seed);
+    this.#opening = {
+      segment,
+      ordinal: this.#nextOrdinal,
+      partStart: BLOCK_BYTES,
+      firstGroup: 0,
+      offset: BLOCK_BYTES,
+      groupIndex: 0,
+    };
+    this.#nextOrdinal++;
+    this.publish(publishing);
+  }
+
+  /** Adds a manifest as the group's first record, with a new index snapshot if one is given. */
+  publish(finished: FinishedSnapshot | undefined): void {
+    assert(this.#builder.recordCount === 0, 'a manifest is the first record of its group');
+    const value = encodeManifest(this.#manifest(finished));
+    this.#publishing = finished;
+    this.#manifestPlace = this.#place();
+    this.#isSlotStale = true;
+    const checksums = valueChecksums(value, this.seed);
+    this.add({ type: RECORD_MANIFEST, key: EMPTY, value, checksums, lsn: this.nextLsn });
+  }
+
+  /** Bytes of records that the group under construction can still take. */
+  get groupRoomBytes(): number {
+    const target = this.#opening ?? this.#current;
+    if (target === undefined || this.#builder.bufferCount >= GROUP_BUFFERS_MAX) return 0;
+    return this.#strideBytes - target.offset - this.#builder.sizeBytes;
+  }
+
+  /** Bytes of the group under construction. */
+  get groupBytes(): number {
+    return this.#builder.sizeBytes;
+  }
+
+  get groupSegment(): number {
+    const target = this.#opening ?? this.#current;
+    assert(target !== undefined, 'no group is under construction');
+    return target.segment;
+  }
+
+  /** Adds a record and returns its byte offset in the segment. */
+  add(record: NewRecord): number {
+    return this.#groupOffset() + this.#builder.add(record, this.seed);
+  }
+
+  /** Adds a record of this claim as it was once encoded. */
+  addEncoded(bytes: Uint8Array, lsn: number): number {
+    return this.#groupOffset() + this.#builder.addEncoded(bytes, lsn);
+  }
+
+  get recordCount(): number {
+    return this.#builder.recordCount;
+  }
+
+  /**
+   * Writes the group and flushes it. Rejects with the device's error, after which the log must not be
+   * written any more. The caller changes the index in the same turn in which this resolves.
+   */
+  async commit(): Promise<void> {
+    const { device, clock, counters, switches } = this.#options;
+    const target = this.#opening ?? this.#current;
+    assert(target !== undefined, 'no group is under construction');
+    const { segment, offset, ordinal: segmentOrdinal, groupIndex: index } = target;
+    const sizeBytes = padded(this.#builder.sizeBytes);
+    assert(offset + sizeBytes <= this.#strideBytes, 'a group runs over its segment');
+    const place = { segment, offset, segmentOrdinal, index, wallMs: clock.wallMs() };
+    const group = this.#builder.finish(place, this.seed);
+    const buffers = this.#opening === undefined ? group : [this.#header(this.#opening), ...group];
+    const start = this.#opening === undefined ? offset : 0;
+    await device.write(deviceOffset(this.#options.superblock.geometry, segment, start), buffers);
+    if (switches.skipFlush !== true) await device.flush();
+    counters.flushCount++;
+    counters.commitCount++;
+    counters.bytesWritten += offset - start + sizeBytes;
+    this.#advance(target, sizeBytes);
+  }
+
+  /**
+   * Writes the slot: where the newest manifest lies, and a reservation filled up with free segments.
+   * Afterwards, what the manifest before needed and this one does not is free.
+   */
+  async updateSlot(state?: ClaimState): Promise<void> {
+    const { claim, superblock, counters } = this.#options;
+    const { segments } = this.#catalog;
+    const wanted = Math.max(
+      RESERVATION_SEGMENTS_MIN,
+      Math.floor(superblock.geometry.segmentCount / RESERVATION_SHARE),
+    );
+    const limit = Math.min(wanted, RESERVATION_SEGMENTS_MAX) - 1;
+    this.#reservation.push(...segments.reserve(Math.max(0, limit - this.#reservation.length)));
+    const current = this.#current;
+    const open = current === undefined ? [] : [current.segment];
+    this.#isSlotStale = false;
+    await claim.update({
+      ...(state === undefined ? {} : { state }),
+      ...(this.#manifestPlace === undefined ? {} : { checkpoint: this.#manifestPlace }),
+      ...(current === undefined ? {} : { logEnd: this.#logEnd(current) }),
+      reservation: [...open, ...this.#reservation],
+    });
+    counters.flushCount++;
+    counters.bytesWritten += BLOCK_BYTES;
+    if (current !== undefined) {
+      segments.setNeeded(new Set([...this.#parts.map(({ segment }) => segment), current.segment]));
+      segments.setPages(this.#pages);
+    }
+  }
+
+  /** Test switch `freeBeforeManifest`: lets go of what the manifest on the device still names. */
+  forgetParts(): void {
+    for (const { segment } of this.#parts) this.#catalog.segments.forgetNeeded(segment);
+  }
+
+  #advance(target: OpenSegment, sizeBytes: number): void {
+    if (this.#opening !== undefined) {
+      const before = this.#current;
+      if (before !== undefined) {
+        this.#parts = this.#closedParts();
+        this.#catalog.segments.close(before.segment, before.offset);
+      }
+      this.#current = this.#opening;
+      this.#opening = undefined;
+    }
+    const published = this.#publishing;
+    if (published !== undefined) {
+      this.#parts = partsSince(this.#parts, published.start);
+      this.#pages = published.pages;
+      this.#snapshot = published.number;
+      if (target.ordinal === published.start.ordinal) {
+        target.partStart = published.start.offset;
+        target.firstGroup = published.start.groupIndex;
+      }
+      this.#publishing = undefined;
+    }
+    target.offset += sizeBytes;
+    target.groupIndex++;
+  }
+
+  /** The manifest as of the group under construction: everything before that group is closed. */
+  #manifest(finished: FinishedSnapshot | undefined): Manifest {
+    const parts = this.#closedParts();
+    return {
+      nextLsn: this.nextLsn,
+      nextOrdinal: this.#nextOrdinal,
+      snapshot: finished?.number ?? this.#snapshot,
+      pages: finished?.pages ?? this.#pages,
+      parts: finished === undefined ? parts : partsSince(parts, finished.start),
+    };
+  }
+
+  #closedParts(): LogPart[] {
+    const current = this.#current;
+    if (current === undefined || current.partStart === current.offset) return this.#parts.slice();
+    const { segment, ordinal, partStart: start, offset: end, firstGroup } = current;
+    const { identity } = this.#options.claim;
+    return [...this.#parts, { segment, ordinal, identity, start, end, firstGroup }];
+  }
+
+  #header(opening: OpenSegment): Uint8Array {
+    const before = this.#current;
+    const previous =
+      before === undefined
+        ? {}
+        : {
+            previous: { segment: before.segment, ordinal: before.ordinal, end: before.offset },
+          };
+    return encodeSegmentHeader({
+      deviceId: this.#options.superblock.deviceId,
+      segment: opening.segment,
+      ordinal: opening.ordinal,
+      identity: this.#options.claim.identity,
+      ...previous,
+    });
+  }
+
+  #place(): { segment: number; segmentOrdinal: number; groupOffset: number } {
+    const target = this.#opening ?? this.#current;
+    assert(target !== undefined, 'no group is under construction');
+    const { segment, ordinal: segmentOrdinal, offset } = target;
+    const groupOffset = deviceOffset(this.#options.superblock.geometry, segment, offset);
+    return { segment, segmentOrdinal, groupOffset };
+  }
+
+  #logEnd(current: OpenSegment): { segment: number; segmentOrdinal: number; offset: number } {
+    const { segment, ordinal: segmentOrdinal } = current;
+    const { geometry } = this.#options.superblock;
+    return { segment, segmentOrdinal, offset: deviceOffset(geometry, segment, current.offset) };
+  }
+
+  #groupOffset(): number {
+    const target = this.#opening ?? this.#current;
+    assert(target !== undefined, 'no group is under construction');
+    return target.offset;
+  }
+
+  get #strideBytes(): number {
+    return this.#options.superblock.geometry.segmentStrideBytes;
+  }
+}
+
+/** What of the parts lies at or after a place in the log. */
+function partsSince(parts: readonly LogPart[], start: LogPosition): LogPart[] {
+  const kept: LogPart[] = [];
+  for (const part of parts) {
+    if (part.ordinal < start.ordinal) continue;
+    if (part.ordinal > start.ordinal) kept.push(part);
+    else if (start.offset < part.end) {
+      kept.push({ ...part, start: start.offset, firstGroup: start.groupIndex });
+    }
+  }
+  return kept;
+}

@@ -1,0 +1,263 @@
+/**
+ * What the log does besides what it is asked: index snapshots, and emptying segments.
+ *
+ * Work is done in small steps that ride in the groups of the users' batches, or in groups of their own
+ * when there are none. A step is prepared (read, checked, encoded) while the group before it is on its
+ * way to the device.
+ *
+ * An index snapshot is written when the log since the last one is long, or when it holds dead bytes
+ * that cannot be freed otherwise. A segment is emptied when few are free; the one with the fewest live
+ * bytes first. Both end by themselves: an effort that frees nothing is not repeated before something
+ * has died.
+ */
+import { assert } from '@dozo/base';
+import type { Catalog } from './catalog.ts';
+import type { Counters } from './counters.ts';
+import { segmentCapacityOf } from './geometry.ts';
+import type { Geometry } from './geometry.ts';
+import { INDEX_PAGE_BYTES } from './limits.ts';
+import type { FinishedSnapshot, LogWriter } from './log-writer.ts';
+import type { LogSource } from './log-walk.ts';
+import type { PagePlace } from './manifest.ts';
+import { valueChecksums } from './record.ts';
+import { Reclaimer } from './reclaimer.ts';
+import type { Move } from './reclaimer.ts';
+import { SnapshotWriter } from './snapshot-writer.ts';
+import { neededSegments } from './space.ts';
+
+/** What the next group may carry. */
+export type Step =
+  | { readonly kind: 'moves'; moves: readonly Move[] }
+  | {
+      readonly kind: 'page';
+      /** Number of the snapshot. */
+      readonly number: number;
+      readonly value: Uint8Array;
+      readonly checksums: readonly number[];
+      readonly onDurable: (place: PagePlace) => void;
+    }
+  | { readonly kind: 'publish'; readonly finish: () => FinishedSnapshot };
+
+export interface MaintenanceOptions {
+  readonly log: LogWriter;
+  readonly catalog: Catalog;
+  readonly source: LogSource;
+  readonly counters: Counters;
+  readonly geometry: Geometry;
+}
+
+/** Segments of log that are replayed at most, as a share of the device. */
+const REPLAY_SHARE = 8;
+const REPLAY_SEGMENTS_MIN = 4;
+/** Less than this part of a segment is not worth an effort. */
+const GAIN_MIN = 1 / 32;
+/** Segments that may be emptied in a row without gaining space. */
+const FRUITLESS_MAX = 3;
+
+/** See the file comment. */
+export class Maintenance {
+  readonly #options: MaintenanceOptions;
+  #step: Step | undefined;
+  /** The kind of the step in the group that is on its way to the device. */
+  #inFlight: Step['kind'] | undefined;
+  #snapshot: SnapshotWriter | undefined;
+  #isSnapshotWanted = false;
+  #reclaimer: Reclaimer | undefined;
+  #freeBytesBefore = 0;
+  #fruitlessCount = 0;
+  /** What had died when emptying segments turned out to gain nothing. */
+  #fruitlessDiedBytes = Number.NEGATIVE_INFINITY;
+
+  constructor(options: MaintenanceOptions) {
+    this.#options = options;
+  }
+
+  /** The step that is ready, if there is one. */
+  get step(): Step | undefined {
+    return this.#step;
+  }
+
+  /** Whether an index snapshot is being written or was asked for. */
+  get isSnapshotRunning(): boolean {
+    return this.#snapshot !== undefined || this.#isSnapshotWanted;
+  }
+
+  /** Asks for an index snapshot now. */
+  requestSnapshot(): void {
+    this.#isSnapshotWanted = true;
+  }
+
+  /** The step goes into the group that is being formed; `rest` are the moves that do not fit. */
+  take(rest: readonly Move[]): void {
+    const step = this.#step;
+    assert(step !== undefined && this.#inFlight === undefined, 'there is a step to take');
+    this.#inFlight = step.kind;
+    if (step.kind === 'moves' && rest.length > 0) step.moves = rest;
+    else this.#step = undefined;
+  }
+
+  /** The group that carried the step is durable and in the index. */
+  committed(): void {
+    if (this.#inFlight === 'publish') {
+      this.#snapshot = undefined;
+      this.#options.counters.checkpointCount++;
+    }
+    this.#inFlight = undefined;
+  }
+
+  /** Gets the next step ready if there is anything to do. Never rejects for a damaged device. */
+  async prepare(): Promise<void> {
+    // Until a snapshot is published, what to do next cannot be told.
+    if (this.#step !== undefined || this.#inFlight === 'publish') return;
+    for (;;) {
+      if (this.#snapshot === undefined && this.#reclaimer === undefined) this.#decide();
+      if (this.#snapshot !== undefined) {
+        this.#step = this.#snapshotStep(this.#snapshot);
+        return;
+      }
+      const reclaimer = this.#reclaimer;
+      if (reclaimer === undefined) return;
+      const moves = await reclaimer.next();
+      if (moves !== undefined) {
+        this.#step = { kind: 'moves', moves };
+        return;
+      }
+      // Whether all is out of the segment shows when the last moves are in the index.
+      if (this.#isMoving()) return;
+      this.#finishReclaim();
+    }
+  }
+
+  #isMoving(): boolean {
+    return this.#inFlight === 'moves';
+  }
+
+  #snapshotStep(snapshot: SnapshotWriter): Step {
+    const value = snapshot.nextPage();
+    if (value === undefined) return { kind: 'publish', finish: () => snapshot.finish() };
+    const checksums = valueChecksums(value, this.#options.log.seed);
+    const onDurable = (place: PagePlace): void => {
+      snapshot.addPlace(place);
+    };
+    return { kind: 'page', number: snapshot.number, value, checksums, onDurable };
+  }
+
+  #decide(): void {
+    if (this.#isSnapshotWanted || this.#isReplayLong()) {
+      this.#beginSnapshot();
+      return;
+    }
+    if (!this.#isSpaceLow() || this.#isFruitless()) return;
+    const { catalog, source, counters, geometry, log } = this.#options;
+    const { segments } = catalog;
+    const capacityBytes = segmentCapacityOf(geometry);
+    const victim = this.#emptiest();
+    const gainBytes = victim === undefined ? 0 : capacityBytes - segments.liveBytesOf(victim);
+    const held = this.#heldGain();
+    const isHeldWorthIt = held.totalBytes > catalog.indexBytes + capacityBytes * GAIN_MIN;
+    if (isHeldWorthIt && held.bestBytes > gainBytes && gainBytes < capacityBytes / 2) {
+      this.#beginSnapshot();
+    } else if (victim !== undefined && gainBytes > capacityBytes * GAIN_MIN) {
+      this.#freeBytesBefore = this.#freeBytes();
+      this.#reclaimer = new Reclaimer({ source, catalog, counters, seed: log.seed }, victim);
+    }
+  }
+
+  #beginSnapshot(): void {
+    const { catalog, log, geometry } = this.#options;
+    const pageBytes = Math.min(INDEX_PAGE_BYTES, geometry.segmentPayloadBytes / 8);
+    const number = log.nextSnapshotNumber();
+    this.#snapshot = new SnapshotWriter(catalog, log.position, number, pageBytes);
+    this.#isSnapshotWanted = false;
+  }
+
+  #isReplayLong(): boolean {
+    const { log, geometry, catalog } = this.#options;
+    const segmentBytes = geometry.segmentPayloadBytes;
+    const segmentCap = Math.max(
+      REPLAY_SEGMENTS_MIN,
+      Math.floor(geometry.segmentCount / REPLAY_SHARE),
+    );
+    const limitBytes = Math.min(
+      Math.max(REPLAY_SEGMENTS_MIN * segmentBytes, 2 * catalog.indexBytes),
+      segmentCap * segmentBytes,
+    );
+    let pageBytes = 0;
+    for (const page of log.pages) pageBytes += page.valueBytes;
+    return log.replayBytes - pageBytes > limitBytes || this.#replayedSegments() > 2 * segmentCap;
+  }
+
+  /** Segments in the replay beyond those that the pages of the snapshot alone fill. */
+  #replayedSegments(): number {
+    const { log } = this.#options;
+    const paged = new Set(log.pages.map(({ segment }) => segment));
+    return log.parts.filter(({ segment }) => !paged.has(segment)).length;
+  }
+
+  #isSpaceLow(): boolean {
+    const { catalog, geometry } = this.#options;
+    const reserve = neededSegments('grow', catalog.indexBytes, geometry);
+    const ahead = Math.max(1, geometry.segmentCount >> 6);
+    return catalog.segments.availableCount < reserve + ahead;
+  }
+
+  #emptiest(): number | undefined {
+    const { segments } = this.#options.catalog;
+    let best: number | undefined;
+    let bestBytes = Number.POSITIVE_INFINITY;
+    for (let segment = 0; segment < segments.count; segment++) {
+      if (!segments.isClosed(segment)) continue;
+      if (segments.isNeeded(segment) || segments.isDamaged(segment)) continue;
+      const liveBytes = segments.liveBytesOf(segment);
+      if (liveBytes >= bestBytes) continue;
+      best = segment;
+      bestBytes = liveBytes;
+    }
+    return best;
+  }
+
+  /** Dead bytes in closed segments that are kept for replay; pages of the index do not count. */
+  #heldGain(): { readonly totalBytes: number; readonly bestBytes: number } {
+    const { log, catalog, geometry } = this.#options;
+    const { segments } = catalog;
+    let totalBytes = 0;
+    let bestBytes = 0;
+    for (const segment of new Set(log.parts.map((part) => part.segment))) {
+      if (!segments.isClosed(segment) || segments.isDamaged(segment)) continue;
+      const used = segments.liveBytesOf(segment) + segments.pageBytesOf(segment);
+      const gainBytes = segmentCapacityOf(geometry) - used;
+      totalBytes += Math.max(0, gainBytes);
+      bestBytes = Math.max(bestBytes, gainBytes);
+    }
+    return { totalBytes, bestBytes };
+  }
+
+  #finishReclaim(): void {
+    const { catalog, geometry } = this.#options;
+    const reclaimer = this.#reclaimer;
+    this.#reclaimer = undefined;
+    if (reclaimer === undefined) return;
+    // Live records that the walk did not hand out, or that stay because they are damaged.
+    if (catalog.segments.liveBytesOf(reclaimer.segment) > 0) {
+      catalog.segments.markDamaged(reclaimer.segment);
+    }
+    const gainedBytes = this.#freeBytes() - this.#freeBytesBefore;
+    const isFruitful = gainedBytes > geometry.segmentPayloadBytes * (GAIN_MIN / 4);
+    this.#fruitlessCount = isFruitful ? 0 : this.#fruitlessCount + 1;
+    if (this.#fruitlessCount < FRUITLESS_MAX) return;
+    this.#fruitlessCount = 0;
+    this.#fruitlessDiedBytes = catalog.diedBytes;
+  }
+
+  #isFruitless(): boolean {
+    const { catalog, geometry } = this.#options;
+    const diedBytes = catalog.diedBytes - this.#fruitlessDiedBytes;
+    return diedBytes < geometry.segmentPayloadBytes * GAIN_MIN;
+  }
+
+  #freeBytes(): number {
+    const { catalog, geometry, log } = this.#options;
+    const { availableCount, retiredCount } = catalog.segments;
+    return (availableCount + retiredCount) * segmentCapacityOf(geometry) + log.roomBytes;
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * Reads records from the device and checks them: what is returned is what was written.
+ *
+ * A small record is read in one piece. Of a large one only the head and the blocks of the asked range
+ * are read; each block of 64 KiB has a checksum of its own in the head.
+ */
+import { binaryStringOf, bytesOfBinaryString } from '@dozo/base';
+import type { Counters } from './counters.ts';
+import type { ByteRange } from './engine-types.ts';
+import { EngineError } from './errors.ts';
+import type { IndexEntry } from './key-index.ts';
+import { VALUE_BLOCK_BYTES } from './limits.ts';
+import type { LogSource } from './log-walk.ts';
+import { RECORD_PUT, areBlocksIntact, decodeRecordHead, headBytesOf } from './record.ts';
+import type { RecordHead } from './record.ts';
+import type { SegmentTable } from './segment-table.ts';
+import type { TestSwitches } from './test-switches.ts';
+
+export interface RecordReaderOptions {
+  readonly source: LogSource;
+  readonly segments: SegmentTable;
+  readonly counters: Counters;
+  readonly switches: TestSwitches;
+}
+
+/** See the file comment. */
+export class RecordReader {
+  readonly #options: RecordReaderOptions;
+
+  constructor(options: RecordReaderOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The value of a record, or the bytes `[start, end)` of it, in a buffer of its own. The caller has
+   * entered the table of segments. Rejects with `VALUE_DAMAGED` and the device's read errors.
+   */
+  async read(name: string, entry: IndexEntry, range?: ByteRange): Promise<Uint8Array> {
+    const { valueBytes } = entry;
+    const start = Math.min(Math.max(range?.start ?? 0, 0), valueBytes);
+    const end = Math.min(Math.max(range?.end ?? valueBytes, start), valueBytes);
+    const headBytes = headBytesOf(name.length, valueBytes);
+    if (valueBytes <= 2 * VALUE_BLOCK_BYTES || start < VALUE_BLOCK_BYTES) {
+      // From the head on in one piece, up to the end of the last block that is needed.
+      const blocksEnd = Math.min(wholeBlocks(end), valueBytes);
+      const bytes = await this.#read(entry, 0, headBytes + blocksEnd);
+      this.check(name, entry, bytes);
+      return bytes.subarray(headBytes + start, headBytes + end);
+    }
+    if (start === end) return new Uint8Array(0);
+    const firstBlock = Math.floor(start / VALUE_BLOCK_BYTES);
+    const blocksStart = firstBlock * VALUE_BLOCK_BYTES;
+    const blocksEnd = Math.min(wholeBlocks(end), valueBytes);
+    const [headPart, blocks] = await Promise.all([
+      this.#read(entry, 0, headBytes),
+      this.#read(entry, headBytes + blocksStart, blocksEnd - blocksStart),
+    ]);
+    this.#checkBlocks(name, entry, { headPart, blocks, firstBlock });
+    return blocks.subarray(start - blocksStart, end - blocksStart);
+  }
+
+  /**
+   * Checks a record, or the first blocks of it, that begins at the start of `bytes`. Throws
+   * `VALUE_DAMAGED`.
+   */
+  check(name: string, entry: IndexEntry, bytes: Uint8Array): void {
+    const headBytes = headBytesOf(name.length, entry.valueBytes);
+    const headPart = bytes.subarray(0, headBytes);
+    this.#checkBlocks(name, entry, { headPart, blocks: bytes.subarray(headBytes), firstBlock: 0 });
+  }
+
+  #checkBlocks(
+    name: string,
+    entry: IndexEntry,
+    part: {
+      readonly headPart: Uint8Array;
+      readonly blocks: Uint8Array;
+      readonly firstBlock: number;
+    },
+  ): void {
+    const { segments, switches } = this.#options;
+    if (switches.skipReadChecks === true) return;
+    const { headPart, blocks, firstBlock } = part;
+    const seed = segments.seedOf(entry.segment);
+    const head = decodeRecordHead(headPart, 0, headPart.length, seed);
+    if (head === undefined) throw this.#damaged(name, entry, 'the head of its record is damaged');
+    if (!isRecordOf(headPart, head, name, entry)) {
+      throw this.#damaged(name, entry, 'another record is in its place');
+    }
+    const checksumsStart = head.keyEnd;
+    if (!areBlocksIntact({ head: headPart, checksumsStart, blocks, firstBlock, seed })) {
+      throw this.#damaged(name, entry, 'its checksum does not match');
+    }
+  }
+
+  async #read(entry: IndexEntry, skipBytes: number, sizeBytes: number): Promise<Uint8Array> {
+    const { source, counters } = this.#options;
+    counters.bytesRead += sizeBytes;
+    return source.read(entry.segment, entry.offset + skipBytes, sizeBytes);
+  }
+
+  #damaged(name: string, entry: IndexEntry, reason: string): EngineError {
+    const { source, counters } = this.#options;
+    counters.checksumErrorCount++;
+    const offset = source.place(entry.segment, entry.offset);
+    const { path } = source.device;
+    return new EngineError(
+      `Reading a value of ${entry.valueBytes} bytes from ${path} at byte ${offset}: ${reason}. It is ` +
+        'not returned. Write the key again or delete it; `dozo device verify` lists all damage.',
+      {
+        code: 'VALUE_DAMAGED',
+        path,
+        key: bytesOfBinaryString(name),
+        segment: entry.segment,
+        offset,
+        reason,
+      },
+    );
+  }
+}
+
+function isRecordOf(bytes: Uint8Array, head: RecordHead, name: string, entry: IndexEntry): boolean {
+  return (
+    head.type === RECORD_PUT &&
+    head.lsn === entry.lsn &&
+    head.valueBytes === entry.valueBytes &&
+    binaryStringOf(bytes, head.keyStart, head.keyEnd) === name
+  );
+}
+
+function wholeBlocks(bytes: number): number {
+  return Math.ceil(bytes / VALUE_BLOCK_BYTES) * VALUE_BLOCK_BYTES;
+}

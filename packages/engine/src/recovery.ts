@@ -1,0 +1,393 @@
+/**
+ * Recovery: from the slot's pointer to an index in memory, without writing anything.
+ *
+ * 1. The newest claim that has written a manifest names it in its slot.
+ * 2. The manifest names the pages of an index snapshot and the closed parts of the log since. They
+ *    were flushed before the manifest was: anything unreadable in them is damage, and refused.
+ * 3. From the manifest's own group on the log is open ended: first the rest of that segment, then the
+ *    segments of the claim's reservation that name each other as predecessor. Only the very last
+ *    group can be torn, because each was flushed before the next was begun. So an unreadable place is
+ *    the end of the log only if no later group, no later segment and no note in the slot shows that
+ *    the log went on; otherwise it is damage. A group whose heads are intact is taken even then:
+ *    reading the damaged value will say so.
+ *
+ * The position in the log decides which record of a key is the newest: a record that reclaim moved
+ * keeps its LSN and stands later.
+ */
+import { CodecError, binaryStringOf, crc32c, equalBytes } from '@dozo/base';
+import type { Device } from '@dozo/base';
+import type { ClaimIdentity, Ring, Slot } from '@dozo/claim';
+import { Catalog } from './catalog.ts';
+import { corrupt } from './errors.ts';
+import type { EngineError } from './errors.ts';
+import { decodeIndexPage } from './index-page.ts';
+import { IndexEntry } from './key-index.ts';
+import { BLOCK_BYTES } from './limits.ts';
+import { LogSource, areValuesIntact } from './log-walk.ts';
+import type { SegmentUse, WalkedGroup } from './log-walk.ts';
+import { decodeManifest } from './manifest.ts';
+import type { LogPart, Manifest, PagePlace } from './manifest.ts';
+import {
+  RECORD_DELETE,
+  RECORD_INDEX_PAGE,
+  RECORD_MANIFEST,
+  RECORD_PUT,
+  decodeRecordHead,
+  headBytesOf,
+  isValueIntact,
+} from './record.ts';
+import { decodeSegmentHeader } from './segment-header.ts';
+import type { SegmentHeader } from './segment-header.ts';
+import type { Superblock } from './superblock.ts';
+import type { TestSwitches } from './test-switches.ts';
+
+/** What recovery found: everything that a new holder starts from. */
+export interface Recovered {
+  readonly catalog: Catalog;
+  readonly nextLsn: number;
+  readonly nextOrdinal: number;
+  /** Number of the snapshot that `pages` make up, 0 for none, and the highest number ever used. */
+  readonly snapshot: number;
+  readonly lastSnapshot: number;
+  readonly pages: readonly PagePlace[];
+  /**
+   * The log since that snapshot, all of it closed, up to its last group. Parts without anything but
+   * manifests are left out: a row of starts that do nothing must not fill the device.
+   */
+  readonly parts: readonly LogPart[];
+  readonly bytesRead: number;
+}
+
+/** The seed of all checksums of a claim's records. */
+export function seedOf(identity: ClaimIdentity): number {
+  return crc32c(identity.nonce);
+}
+
+/**
+ * Recovers a device as its ring describes it. Rejects with `DEVICE_CORRUPT` and the device's read
+ * errors.
+ */
+export async function recover(
+  device: Device,
+  superblock: Superblock,
+  ring: Ring,
+  switches: TestSwitches = {},
+): Promise<Recovered> {
+  const recovery = new Recovery(device, superblock, switches);
+  const slot = ring.newestWithCheckpoint;
+  if (slot !== undefined) await recovery.run(slot);
+  return recovery.finish();
+}
+
+class Recovery {
+  readonly #source: LogSource;
+  readonly #superblock: Superblock;
+  readonly #switches: TestSwitches;
+  readonly #catalog: Catalog;
+  #parts: LogPart[] = [];
+  #pages: readonly PagePlace[] = [];
+  /** All segments that the manifest on the device needs, those of empty parts included. */
+  readonly #needed = new Set<number>();
+  #hasContent = false;
+  #nextLsn = 1;
+  #nextOrdinal = 1;
+  #snapshot = 0;
+  #lastSnapshot = 0;
+
+  constructor(device: Device, superblock: Superblock, switches: TestSwitches) {
+    this.#source = new LogSource(device, superblock.geometry);
+    this.#superblock = superblock;
+    this.#switches = switches;
+    this.#catalog = new Catalog(superblock.geometry.segmentCount);
+  }
+
+  async run(slot: Slot): Promise<void> {
+    const start = await this.#readPointer(slot);
+    const { manifest } = start;
+    this.#nextLsn = manifest.nextLsn;
+    this.#nextOrdinal = manifest.nextOrdinal;
+    this.#snapshot = manifest.snapshot;
+    this.#lastSnapshot = manifest.snapshot;
+    this.#pages = manifest.pages;
+    await this.#loadSnapshot(manifest, start.use);
+    for (const part of manifest.parts) await this.#replayPart(part);
+    await this.#replayTail(slot, start);
+  }
+
+  finish(): Recovered {
+    this.#catalog.segments.finishRecovery(this.#needed);
+    this.#catalog.segments.setPages(this.#pages);
+    return {
+      catalog: this.#catalog,
+      nextLsn: this.#nextLsn,
+      nextOrdinal: this.#nextOrdinal,
+      snapshot: this.#snapshot,
+      lastSnapshot: this.#lastSnapshot,
+      pages: this.#pages,
+      parts: this.#parts,
+      bytesRead: this.#source.bytesRead,
+    };
+  }
+
+  async #readPointer(slot: Slot): Promise<LogStart> {
+    const { checkpoint, identity } = slot;
+    if (checkpoint === undefined) throw this.#corrupt(0, 0, 'the slot names no manifest');
+    const { segment, segmentOrdinal: ordinal } = checkpoint;
+    if (segment >= this.#superblock.geometry.segmentCount) {
+      throw this.#corrupt(0, 0, `the slot names segment ${segment}, which does not exist`);
+    }
+    const use = { segment, ordinal, seed: seedOf(identity) };
+    const offset = checkpoint.groupOffset - this.#source.place(segment, 0);
+    let found: { manifest: Manifest; firstGroup: number } | undefined;
+    const header = await this.#readHeader(segment);
+    if (header?.ordinal === ordinal && equalBytes(header.identity.nonce, identity.nonce)) {
+      found = await this.#readManifest(use, offset);
+    }
+    if (found === undefined) {
+      throw this.#corrupt(segment, offset, 'the manifest that the newest claim names is damaged');
+    }
+    return { use, identity, offset, ...found };
+  }
+
+  async #readManifest(
+    use: SegmentUse,
+    offset: number,
+  ): Promise<{ manifest: Manifest; firstGroup: number } | undefined> {
+    const { segmentStrideBytes } = this.#superblock.geometry;
+    if (offset < BLOCK_BYTES || offset % BLOCK_BYTES !== 0 || offset >= segmentStrideBytes) {
+      return undefined;
+    }
+    const firstGroup = await this.#source.peekGroupIndex(use, offset);
+    if (firstGroup === undefined) return undefined;
+    let manifest: Manifest | undefined;
+    await this.#source.walk(
+      use,
+      { start: offset, end: segmentStrideBytes, firstGroup },
+      (group) => {
+        const head = group.heads?.[0];
+        if (head?.type === RECORD_MANIFEST && isValueIntact(group.bytes, head, use.seed)) {
+          const value = group.bytes.subarray(head.valueStart, head.valueStart + head.valueBytes);
+          manifest = this.#decode(use, offset, () => decodeManifest(value));
+        }
+        return false;
+      },
+    );
+    return manifest === undefined ? undefined : { manifest, firstGroup };
+  }
+
+  async #loadSnapshot(manifest: Manifest, own: SegmentUse): Promise<void> {
+    const seeds = new Map(manifest.parts.map((part) => [part.ordinal, seedOf(part.identity)]));
+    seeds.set(own.ordinal, own.seed);
+    for (const page of manifest.pages) {
+      const seed = seeds.get(page.ordinal);
+      const reason = 'a page of the index snapshot is damaged';
+      if (seed === undefined) throw this.#corrupt(page.segment, page.offset, reason);
+      const value = await readPage(this.#source, page, manifest.snapshot, seed);
+      if (value === undefined) throw this.#corrupt(page.segment, page.offset, reason);
+      const content = this.#decode(page, page.offset, () => decodeIndexPage(value));
+      if (content.kind === 'segments') {
+        for (const row of content.rows) this.#catalog.segments.restore(row);
+      } else {
+        for (const [key, entry] of content.entries) this.#catalog.put(key, entry);
+      }
+    }
+  }
+
+  async #replayPart(part: LogPart): Promise<void> {
+    const use = { ...part, seed: seedOf(part.identity) };
+    this.#beginPart(part);
+    const end = this.#switches.ignoreFence
+      ? this.#superblock.geometry.segmentStrideBytes
+      : part.end;
+    const reached = await this.#source.walk(use, { ...part, end }, (group) => {
+      if (group.heads === undefined) return false;
+      this.#apply(group);
+      return true;
+    });
+    if (reached.offset < part.end) {
+      throw this.#corrupt(part.segment, reached.offset, 'a group of a closed segment is damaged');
+    }
+    this.#endPart(part);
+  }
+
+  async #replayTail(slot: Slot, start: LogStart): Promise<void> {
+    let { use } = start;
+    let { offset, firstGroup } = start;
+    for (;;) {
+      const next = await this.#findNext(slot, use);
+      const stop = next?.previous?.end ?? this.#superblock.geometry.segmentStrideBytes;
+      const from = { offset, firstGroup };
+      this.#beginPart({ ...use, identity: start.identity, end: stop });
+      const end = await this.#replayOpenEnd(use, from, stop, next !== undefined);
+      this.#endPart({ ...use, identity: start.identity, start: offset, end, firstGroup });
+      this.#checkLogEnd(slot, use, end);
+      this.#nextOrdinal = Math.max(this.#nextOrdinal, use.ordinal + 1);
+      if (next === undefined) return;
+      use = { segment: next.segment, ordinal: next.ordinal, seed: use.seed };
+      offset = BLOCK_BYTES;
+      firstGroup = 0;
+    }
+  }
+
+  /** Replays a segment to its end, which is known when another segment follows. */
+  async #replayOpenEnd(
+    use: SegmentUse,
+    from: { readonly offset: number; readonly firstGroup: number },
+    stop: number,
+    isSealed: boolean,
+  ): Promise<number> {
+    let next = { offset: from.offset, groupIndex: from.firstGroup };
+    let isFirstForced = false;
+    for (;;) {
+      const range = { start: next.offset, end: stop, firstGroup: next.groupIndex };
+      const refused = { headsIntact: false };
+      next = await this.#source.walk(use, range, (group) => {
+        refused.headsIntact = group.heads !== undefined;
+        const isTrusted = isSealed || isFirstForced || this.#switches.skipTailValues === true;
+        isFirstForced = false;
+        const isTaken = refused.headsIntact && (isTrusted || areValuesIntact(group, use.seed));
+        if (isTaken) {
+          this.#apply(group);
+          refused.headsIntact = false;
+        }
+        return isTaken;
+      });
+      if (isSealed ? next.offset === stop : !(await this.#goesOn(use, next))) return next.offset;
+      // The place had been flushed. Where its heads are intact, only values are damaged: go on.
+      if (!refused.headsIntact) {
+        throw this.#corrupt(
+          use.segment,
+          next.offset,
+          'a group in the middle of the log is damaged',
+        );
+      }
+      isFirstForced = true;
+    }
+  }
+
+  #goesOn(use: SegmentUse, at: { offset: number; groupIndex: number }): Promise<boolean> {
+    return this.#source.findLaterGroup(use, at.offset + BLOCK_BYTES, at.groupIndex + 1);
+  }
+
+  /** The segment that the claim went on in after `use`, if it had begun one. */
+  async #findNext(slot: Slot, use: SegmentUse): Promise<SegmentHeader | undefined> {
+    const ordinal = use.ordinal + 1;
+    for (const segment of slot.reservation) {
+      if (segment === use.segment || segment >= this.#superblock.geometry.segmentCount) continue;
+      const header = await this.#readHeader(segment);
+      const isOurs =
+        header?.ordinal === ordinal &&
+        header.segment === segment &&
+        equalBytes(header.identity.nonce, slot.identity.nonce);
+      if (isOurs && header.previous?.segment === use.segment) return header;
+      if (isOurs) continue;
+      // Without its header a segment that holds more than its first group had been flushed.
+      const begun = { segment, ordinal, seed: use.seed };
+      if ((await this.#source.peekGroupIndex(begun, BLOCK_BYTES)) === undefined) continue;
+      if (await this.#source.findLaterGroup(begun, BLOCK_BYTES, 1)) {
+        throw this.#corrupt(segment, 0, 'the header of a segment of the log is damaged');
+      }
+    }
+    return undefined;
+  }
+
+  #checkLogEnd(slot: Slot, use: SegmentUse, end: number): void {
+    const { logEnd } = slot;
+    if (logEnd === undefined || logEnd.segmentOrdinal !== use.ordinal) return;
+    if (this.#source.place(use.segment, end) < logEnd.offset) {
+      throw this.#corrupt(use.segment, end, 'the end of the log is damaged');
+    }
+  }
+
+  async #readHeader(segment: number): Promise<SegmentHeader | undefined> {
+    const header = decodeSegmentHeader(await this.#source.read(segment, 0, BLOCK_BYTES));
+    const isOurs = header !== undefined && equalBytes(header.deviceId, this.#superblock.deviceId);
+    return isOurs ? header : undefined;
+  }
+
+  #apply(group: WalkedGroup): void {
+    const { header, bytes, at } = group;
+    for (const head of group.heads ?? []) {
+      if (head.type === RECORD_PUT || head.type === RECORD_DELETE) {
+        this.#nextLsn = Math.max(this.#nextLsn, head.lsn + 1);
+        this.#hasContent = true;
+        const key = binaryStringOf(bytes, head.keyStart, head.keyEnd);
+        if (head.type === RECORD_DELETE) {
+          this.#catalog.delete(key);
+          continue;
+        }
+        const start = head.valueStart - headBytesOf(head.keyEnd - head.keyStart, head.valueBytes);
+        const offset = header.offset + start - at;
+        const entry = new IndexEntry(header.segment, offset, head.valueBytes, head.lsn);
+        this.#catalog.put(key, entry);
+      } else if (head.type === RECORD_INDEX_PAGE) {
+        this.#lastSnapshot = Math.max(this.#lastSnapshot, head.lsn);
+      }
+    }
+  }
+
+  /** Records of a part are about to be replayed: from now on the segment is known. */
+  #beginPart(part: Pick<LogPart, 'segment' | 'ordinal' | 'identity' | 'end'>): void {
+    const { segment, ordinal, end } = part;
+    this.#hasContent = this.#pages.some((page) => page.segment === segment);
+    this.#needed.add(segment);
+    this.#catalog.segments.restore({ segment, ordinal, seed: seedOf(part.identity), end });
+  }
+
+  /** Keeps a part if it holds anything; one that goes on where the last ended becomes one with it. */
+  #endPart(part: LogPart): void {
+    const { segment, ordinal, identity, start, end, firstGroup } = part;
+    this.#catalog.segments.restore({ segment, ordinal, seed: seedOf(identity), end });
+    if (!this.#hasContent) return;
+    const last = this.#parts.at(-1);
+    if (last?.ordinal === ordinal && last.segment === segment && last.end === start) {
+      this.#parts[this.#parts.length - 1] = { ...last, end };
+    } else {
+      this.#parts.push({ segment, ordinal, identity, start, end, firstGroup });
+    }
+  }
+
+  #decode<Result>(use: { readonly segment: number }, offset: number, decode: () => Result): Result {
+    try {
+      return decode();
+    } catch (error) {
+      if (error instanceof CodecError) throw this.#corrupt(use.segment, offset, error.message);
+      throw error;
+    }
+  }
+
+  #corrupt(segment: number, offset: number, reason: string): EngineError {
+    return corrupt(this.#source.device.path, this.#source.place(segment, offset), reason);
+  }
+}
+
+/** Where the open-ended rest of the log begins. */
+interface LogStart {
+  readonly use: SegmentUse;
+  readonly identity: ClaimIdentity;
+  readonly manifest: Manifest;
+  /** Byte offset in the segment and index of the manifest's group. */
+  readonly offset: number;
+  readonly firstGroup: number;
+}
+
+/** The value of an index page's record; `undefined` when it is damaged. */
+export async function readPage(
+  source: LogSource,
+  page: PagePlace,
+  snapshot: number,
+  seed: number,
+): Promise<Uint8Array | undefined> {
+  const { segmentCount, segmentStrideBytes } = source.geometry;
+  const sizeBytes = headBytesOf(0, page.valueBytes) + page.valueBytes;
+  if (page.segment >= segmentCount || page.offset + sizeBytes > segmentStrideBytes)
+    return undefined;
+  const bytes = await source.read(page.segment, page.offset, sizeBytes);
+  const head = decodeRecordHead(bytes, 0, sizeBytes, seed);
+  const isExpected =
+    head?.type === RECORD_INDEX_PAGE &&
+    head.lsn === snapshot &&
+    head.valueBytes === page.valueBytes;
+  if (!isExpected || !isValueIntact(bytes, head, seed)) return undefined;
+  return bytes.subarray(head.valueStart);
+}

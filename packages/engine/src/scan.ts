@@ -1,0 +1,135 @@
+/**
+ * Scans: rows of an index view, with their values read ahead in bounded windows.
+ *
+ * The records of a window that lie close to each other on the device are read together: objects that
+ * were written in one go, or moved together by reclaim, cost one read for many.
+ */
+import { binaryStringOf, bytesOfBinaryString } from '@dozo/base';
+import type { KeyRange, Lsn, ScanEntry, ScanOptions } from './engine-types.ts';
+import type { IndexRange, IndexRow, IndexView } from './key-index.ts';
+import { READ_GAP_BYTES_MAX, SCAN_PAGE_ROWS, SCAN_WINDOW_BYTES } from './limits.ts';
+import type { LogSource } from './log-walk.ts';
+import { headBytesOf, recordBytesOf } from './record.ts';
+import type { RecordReader } from './record-reader.ts';
+
+/** Where a scan gets its bytes from. */
+export interface ScanSource {
+  readonly view: IndexView;
+  readonly reader: RecordReader;
+  readonly source: LogSource;
+  /** Throws when the view may not be used any more. */
+  readonly assertUsable: () => void;
+}
+
+/** The range of an index for the range of a caller. */
+export function indexRangeOf(range: KeyRange): IndexRange {
+  return {
+    from: range.from === undefined ? '' : binaryStringOf(range.from),
+    to: range.to === undefined ? undefined : binaryStringOf(range.to),
+    reverse: range.reverse ?? false,
+  };
+}
+
+/** Walks a view. Rejects with `VALUE_DAMAGED` at the row whose value is damaged. */
+export async function* scanRows(
+  scan: ScanSource,
+  range: KeyRange,
+  options: ScanOptions,
+): AsyncGenerator<ScanEntry> {
+  let rest = indexRangeOf(range);
+  let left = options.limit ?? Number.POSITIVE_INFINITY;
+  while (left > 0) {
+    scan.assertUsable();
+    const rows = scan.view.rows(rest, Math.min(left, SCAN_PAGE_ROWS));
+    if (options.values === false) {
+      for (const row of rows) yield rowOf(row);
+    } else {
+      yield* rowsWithValues(scan, rows);
+    }
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < Math.min(left, SCAN_PAGE_ROWS)) return;
+    left -= rows.length;
+    rest = rest.reverse ? { ...rest, to: last.key } : { ...rest, from: `${last.key}\0` };
+  }
+}
+
+async function* rowsWithValues(
+  scan: ScanSource,
+  rows: readonly IndexRow[],
+): AsyncGenerator<ScanEntry> {
+  let start = 0;
+  while (start < rows.length) {
+    scan.assertUsable();
+    const end = windowEnd(rows, start);
+    const window = rows.slice(start, end);
+    const bytesOf = await readWindow(scan, window);
+    for (const row of window) {
+      scan.assertUsable();
+      const bytes = bytesOf.get(row) as Uint8Array;
+      scan.reader.check(row.key, row.entry, bytes);
+      const headBytes = headBytesOf(row.key.length, row.entry.valueBytes);
+      // A copy, so that one small value does not hold on to the whole window.
+      yield { ...rowOf(row), value: bytes.slice(headBytes) };
+    }
+    start = end;
+  }
+}
+
+/** The first row that does not belong to the window which begins at `start`. */
+function windowEnd(rows: readonly IndexRow[], start: number): number {
+  let bytes = 0;
+  for (let index = start; index < rows.length; index++) {
+    bytes += recordBytes(rows[index] as IndexRow);
+    if (bytes > SCAN_WINDOW_BYTES && index > start) return index;
+  }
+  return rows.length;
+}
+
+/** The whole records of some rows, read with as few reads as their places allow. */
+async function readWindow(
+  scan: ScanSource,
+  rows: readonly IndexRow[],
+): Promise<Map<IndexRow, Uint8Array>> {
+  const sorted = [...rows].sort(
+    (left, right) =>
+      left.entry.segment - right.entry.segment || left.entry.offset - right.entry.offset,
+  );
+  const runs: IndexRow[][] = [];
+  for (const row of sorted) {
+    const run = runs.at(-1);
+    const last = run?.at(-1);
+    const isNear =
+      last?.entry.segment === row.entry.segment &&
+      row.entry.offset - (last.entry.offset + recordBytes(last)) <= READ_GAP_BYTES_MAX;
+    if (run !== undefined && isNear) run.push(row);
+    else runs.push([row]);
+  }
+  const bytesOf = new Map<IndexRow, Uint8Array>();
+  await Promise.all(runs.map((run) => readRun(scan, run, bytesOf)));
+  return bytesOf;
+}
+
+async function readRun(
+  scan: ScanSource,
+  run: readonly IndexRow[],
+  bytesOf: Map<IndexRow, Uint8Array>,
+): Promise<void> {
+  const first = run[0] as IndexRow;
+  const last = run.at(-1) as IndexRow;
+  const start = first.entry.offset;
+  const end = last.entry.offset + recordBytes(last);
+  const bytes = await scan.source.read(first.entry.segment, start, end - start);
+  for (const row of run) {
+    const at = row.entry.offset - start;
+    bytesOf.set(row, bytes.subarray(at, at + recordBytes(row)));
+  }
+}
+
+function recordBytes(row: IndexRow): number {
+  return recordBytesOf(row.key.length, row.entry.valueBytes);
+}
+
+function rowOf(row: IndexRow): ScanEntry {
+  const { lsn, valueBytes } = row.entry;
+  return { key: bytesOfBinaryString(row.key), lsn: lsn as Lsn, sizeBytes: valueBytes };
+}

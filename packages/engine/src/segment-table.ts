@@ -1,0 +1,277 @@
+/**
+ * What every segment is used for, and how many live bytes are in it.
+ *
+ *     free -> reserved -> open -> closed -> retired -> free
+ *
+ * A closed segment is retired when no live record is in it and recovery does not need it any more
+ * (it is in no part that the durable manifest names). It becomes free when no reader that began
+ * before its retirement is left, so that a read never meets bytes of the segment's next use.
+ */
+import { assert } from '@dozo/base';
+import type { SegmentRow } from './index-page.ts';
+
+const FREE = 0;
+const RESERVED = 1;
+const OPEN = 2;
+const CLOSED = 3;
+const RETIRED = 4;
+
+/** Counts and live bytes of all segments of a device. */
+export class SegmentTable {
+  readonly count: number;
+  readonly #states: Uint8Array;
+  readonly #ordinals: Float64Array;
+  readonly #seeds: Uint32Array;
+  readonly #ends: Uint32Array;
+  readonly #liveBytes: Float64Array;
+  readonly #pageBytes: Float64Array;
+  readonly #damaged = new Set<number>();
+  /** Segments that the durable manifest needs for recovery. */
+  #needed = new Set<number>();
+  readonly #free: number[] = [];
+  #freeHead = 0;
+  #reservedCount = 0;
+  readonly #retired: { readonly segment: number; readonly epoch: number }[] = [];
+  #epoch = 0;
+  readonly #readers = new Map<number, number>();
+  #shortReaderCount = 0;
+  #onLeave: (() => void)[] = [];
+  #totalLiveBytes = 0;
+  /** While the log is replayed, segments fill and empty without being retired. */
+  #isRecovering = true;
+
+  constructor(count: number) {
+    this.count = count;
+    this.#states = new Uint8Array(count);
+    this.#ordinals = new Float64Array(count);
+    this.#seeds = new Uint32Array(count);
+    this.#ends = new Uint32Array(count);
+    this.#liveBytes = new Float64Array(count);
+    this.#pageBytes = new Float64Array(count);
+  }
+
+  /** Segments that the log can go on in: free or reserved. */
+  get availableCount(): number {
+    return this.#free.length - this.#freeHead + this.#reservedCount;
+  }
+
+  get retiredCount(): number {
+    return this.#retired.length;
+  }
+
+  get totalLiveBytes(): number {
+    return this.#totalLiveBytes;
+  }
+
+  liveBytesOf(segment: number): number {
+    return this.#liveBytes[segment] as number;
+  }
+
+  /** Bytes of the current index snapshot in a segment. */
+  pageBytesOf(segment: number): number {
+    return this.#pageBytes[segment] as number;
+  }
+
+  seedOf(segment: number): number {
+    return this.#seeds[segment] as number;
+  }
+
+  ordinalOf(segment: number): number {
+    return this.#ordinals[segment] as number;
+  }
+
+  /** Where the last group of a closed segment ends, as an offset in the segment. */
+  endOf(segment: number): number {
+    return this.#ends[segment] as number;
+  }
+
+  isClosed(segment: number): boolean {
+    return this.#states[segment] === CLOSED;
+  }
+
+  isDamaged(segment: number): boolean {
+    return this.#damaged.has(segment);
+  }
+
+  isNeeded(segment: number): boolean {
+    return this.#needed.has(segment);
+  }
+
+  /** Keeps a segment with damaged live records from being emptied and used again. */
+  markDamaged(segment: number): void {
+    this.#damaged.add(segment);
+  }
+
+  /** Rows of all segments that hold anything, for an index snapshot. */
+  rows(): SegmentRow[] {
+    const rows: SegmentRow[] = [];
+    for (let segment = 0; segment < this.count; segment++) {
+      if (this.#states[segment] !== CLOSED && this.#states[segment] !== OPEN) continue;
+      rows.push(this.#row(segment));
+    }
+    return rows;
+  }
+
+  /** During recovery: a segment holds data of a claim. */
+  restore(row: SegmentRow): void {
+    this.#states[row.segment] = CLOSED;
+    this.#ordinals[row.segment] = row.ordinal;
+    this.#seeds[row.segment] = row.seed;
+    this.#ends[row.segment] = row.end;
+  }
+
+  /** After recovery: what holds nothing that is needed is free. */
+  finishRecovery(needed: ReadonlySet<number>): void {
+    this.#isRecovering = false;
+    this.#needed = new Set(needed);
+    for (let segment = 0; segment < this.count; segment++) {
+      if (this.#liveBytes[segment] !== 0 || needed.has(segment)) {
+        assert(this.#states[segment] === CLOSED, 'a live segment is not known');
+      } else {
+        this.#states[segment] = FREE;
+        this.#free.push(segment);
+      }
+    }
+  }
+
+  addLive(segment: number, bytes: number): void {
+    this.#liveBytes[segment] = (this.#liveBytes[segment] as number) + bytes;
+    this.#totalLiveBytes += bytes;
+  }
+
+  /** Takes bytes away, and retires the segment with the last of them. */
+  removeLive(segment: number, bytes: number): void {
+    const left = (this.#liveBytes[segment] as number) - bytes;
+    assert(left >= 0, 'a segment has less than no live bytes');
+    this.#liveBytes[segment] = left;
+    this.#totalLiveBytes -= bytes;
+    if (left === 0) this.#retireIfDead(segment);
+  }
+
+  /** Takes up to `limit` free segments into the reservation. */
+  reserve(limit: number): number[] {
+    const taken: number[] = [];
+    while (taken.length < limit && this.#freeHead < this.#free.length) {
+      const segment = this.#free[this.#freeHead++] as number;
+      assert(this.#states[segment] === FREE, 'a segment in use would be reserved');
+      this.#states[segment] = RESERVED;
+      taken.push(segment);
+    }
+    if (this.#freeHead > 1024 && this.#freeHead * 2 > this.#free.length) {
+      this.#free.splice(0, this.#freeHead);
+      this.#freeHead = 0;
+    }
+    this.#reservedCount += taken.length;
+    return taken;
+  }
+
+  /** A reserved segment becomes the open one. */
+  open(segment: number, ordinal: number, seed: number): void {
+    assert(this.#states[segment] === RESERVED, 'writing outside the reservation');
+    this.#states[segment] = OPEN;
+    this.#reservedCount--;
+    this.#ordinals[segment] = ordinal;
+    this.#seeds[segment] = seed;
+    this.#ends[segment] = 0;
+    this.#needed.add(segment);
+  }
+
+  /** The open segment is full up to `end`. The next manifest needs it. */
+  close(segment: number, end: number): void {
+    assert(this.#states[segment] === OPEN, 'closing a segment that is not open');
+    this.#states[segment] = CLOSED;
+    this.#ends[segment] = end;
+  }
+
+  /** A manifest that needs only these segments is durable, and the slot points at it. */
+  setNeeded(needed: ReadonlySet<number>): void {
+    const before = this.#needed;
+    this.#needed = new Set(needed);
+    for (const segment of before) this.#retireIfDead(segment);
+  }
+
+  /** Where the pages of the newest durable index snapshot lie. */
+  setPages(pages: readonly { readonly segment: number; readonly valueBytes: number }[]): void {
+    this.#pageBytes.fill(0);
+    for (const { segment, valueBytes } of pages) {
+      this.#pageBytes[segment] = (this.#pageBytes[segment] as number) + valueBytes;
+    }
+  }
+
+  /** Test switch: retires a dead segment although the durable manifest needs it. */
+  forgetNeeded(segment: number): void {
+    this.#needed.delete(segment);
+    this.#retireIfDead(segment);
+  }
+
+  /**
+   * A reader begins; nothing that is in use now is written again before it has left.
+   *
+   * @param isShort whether it ends by itself after a few reads of the device.
+   * @param epoch what an enclosing reader got, which is still there: the new one sees what that one
+   *   sees, and may outlive it. Default: now.
+   */
+  enter(isShort: boolean, epoch = this.#epoch): number {
+    if (isShort) this.#shortReaderCount++;
+    this.#readers.set(epoch, (this.#readers.get(epoch) ?? 0) + 1);
+    return epoch;
+  }
+
+  /** The reader that got this number from {@link enter} has ended. */
+  leave(epoch: number, isShort: boolean): void {
+    if (isShort) this.#shortReaderCount--;
+    const left = (this.#readers.get(epoch) ?? 0) - 1;
+    assert(left >= 0, 'a reader leaves that never entered');
+    if (left > 0) this.#readers.set(epoch, left);
+    else this.#readers.delete(epoch);
+    this.#freeRetired();
+    const waiting = this.#onLeave;
+    if (waiting.length === 0) return;
+    this.#onLeave = [];
+    for (const wake of waiting) wake();
+  }
+
+  /**
+   * Resolves when the next reader leaves; `undefined` when no short reader keeps a retired segment
+   * back. Snapshots may stay for ever, and are not waited for.
+   */
+  nextRelease(): Promise<void> | undefined {
+    if (this.#retired.length === 0 || this.#shortReaderCount === 0) return undefined;
+    return new Promise((resolve) => {
+      this.#onLeave.push(resolve);
+    });
+  }
+
+  #row(segment: number): SegmentRow {
+    return {
+      segment,
+      ordinal: this.ordinalOf(segment),
+      seed: this.seedOf(segment),
+      end: this.endOf(segment),
+    };
+  }
+
+  #retireIfDead(segment: number): void {
+    if (this.#states[segment] !== CLOSED || this.#liveBytes[segment] !== 0) return;
+    if (this.#isRecovering || this.#needed.has(segment)) return;
+    this.#states[segment] = RETIRED;
+    this.#damaged.delete(segment);
+    this.#retired.push({ segment, epoch: this.#epoch });
+    this.#epoch++;
+    this.#freeRetired();
+  }
+
+  #freeRetired(): void {
+    if (this.#retired.length === 0) return;
+    // A map keeps the order of insertion, and epochs only grow.
+    const oldest = this.#readers.keys().next().value ?? Number.POSITIVE_INFINITY;
+    let count = 0;
+    for (const { segment, epoch } of this.#retired) {
+      if (epoch >= oldest) break;
+      this.#states[segment] = FREE;
+      this.#free.push(segment);
+      count++;
+    }
+    if (count > 0) this.#retired.splice(0, count);
+  }
+}

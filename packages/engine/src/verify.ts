@@ -1,0 +1,259 @@
+/**
+ * Verify: reads everything that anybody could ever need from the device, and reports what is damaged.
+ *
+ * Superblocks, ring, the manifest's parts of the log, the pages of the index snapshot, and every live
+ * record in the order of the device, with large reads. Dead records are not read: nobody will.
+ */
+import { assert, binaryStringOf, bytesOfBinaryString, hasCode } from '@dozo/base';
+import { SLOT_BYTES, readRing } from '@dozo/claim';
+import type { Catalog } from './catalog.ts';
+import type { Damage, VerifyProgress, VerifyReport } from './engine-types.ts';
+import type { IndexRow, IndexView } from './key-index.ts';
+import { DAMAGES_LISTED_MAX, READ_GAP_BYTES_MAX, WALK_WINDOW_BYTES } from './limits.ts';
+import type { LogSource } from './log-walk.ts';
+import type { LogPart, PagePlace } from './manifest.ts';
+import { RECORD_PUT, decodeRecordHead, isValueIntact, recordBytesOf } from './record.ts';
+import { readBothSuperblocks } from './read-superblock.ts';
+import { readPage, seedOf } from './recovery.ts';
+import type { Superblock } from './superblock.ts';
+
+export interface VerifyOptions {
+  readonly superblock: Superblock;
+  readonly source: LogSource;
+  readonly catalog: Catalog;
+  /** The log as recovery would read it, and the pages it would start from. */
+  readonly parts: readonly LogPart[];
+  readonly pages: readonly PagePlace[];
+  readonly snapshot: number;
+  readonly onProgress: ((progress: VerifyProgress) => void) | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Rows that are taken from the index at once. */
+const ROWS_AT_ONCE = 1024;
+
+/** Verifies. The caller has entered the table of segments. Rejects with the signal's reason. */
+export async function verifyDevice(options: VerifyOptions): Promise<VerifyReport> {
+  return new Verification(options).run();
+}
+
+class Verification {
+  readonly #options: VerifyOptions;
+  readonly #view: IndexView;
+  readonly #bytesTotal: number;
+  readonly #damages: Damage[] = [];
+  /** Damaged records whose key the damage may hide, by device offset. */
+  readonly #nameless = new Map<number, Damage>();
+  #bytesDone = 0;
+  #recordCount = 0;
+
+  constructor(options: VerifyOptions) {
+    this.#options = options;
+    this.#view = options.catalog.index.snapshot();
+    this.#bytesTotal = options.catalog.segments.totalLiveBytes;
+  }
+
+  async run(): Promise<VerifyReport> {
+    await this.#verifySuperblocks();
+    await this.#verifyRing();
+    await this.#verifyPages();
+    await this.#verifyParts();
+    await this.#verifyRecords();
+    this.#nameTheNameless();
+    const damages = [...this.#damages, ...this.#nameless.values()];
+    damages.sort((left, right) => left.offset - right.offset);
+    return { recordCount: this.#recordCount, bytesChecked: this.#bytesDone, damages };
+  }
+
+  async #verifySuperblocks(): Promise<void> {
+    const { source, superblock } = this.#options;
+    for (const { offset, reading } of await readBothSuperblocks(source.device, superblock)) {
+      if (reading.kind === 'valid') continue;
+      const reason = reading.kind === 'damaged' ? reading.reason : 'it is not a superblock of ours';
+      this.#report({ segment: -1, offset, sizeBytes: 4096, reason: `superblock: ${reason}` });
+    }
+  }
+
+  async #verifyRing(): Promise<void> {
+    const { source, superblock } = this.#options;
+    const { ringOffset, ringSlotCount } = superblock.geometry;
+    const place = { offset: ringOffset, slotCount: ringSlotCount, deviceId: superblock.deviceId };
+    const ring = await readRing(source.device, place);
+    for (const index of ring.lostSlots) {
+      const offset = ringOffset + index * SLOT_BYTES;
+      const reason = `claim ring: both blocks of slot ${index} are damaged`;
+      this.#report({ segment: -1, offset, sizeBytes: SLOT_BYTES, reason });
+    }
+  }
+
+  async #verifyPages(): Promise<void> {
+    const { source, pages, parts, snapshot, catalog } = this.#options;
+    for (const page of pages) {
+      this.#options.signal?.throwIfAborted();
+      const part = parts.find(({ ordinal }) => ordinal === page.ordinal);
+      const seed =
+        part === undefined ? catalog.segments.seedOf(page.segment) : seedOf(part.identity);
+      const value = await readUnlessBroken(() => readPage(source, page, snapshot, seed));
+      this.#bytesDone += page.valueBytes;
+      if (value !== undefined) continue;
+      this.#report({
+        segment: page.segment,
+        offset: source.place(page.segment, page.offset),
+        sizeBytes: page.valueBytes,
+        reason: 'a page of the index snapshot is damaged',
+      });
+    }
+  }
+
+  async #verifyParts(): Promise<void> {
+    const { source, parts, signal } = this.#options;
+    for (const part of parts) {
+      const use = { ...part, seed: seedOf(part.identity) };
+      const reached = await readUnlessBroken(() =>
+        source.walk(use, part, (group) => {
+          signal?.throwIfAborted();
+          return group.heads !== undefined;
+        }),
+      );
+      const offset = reached?.offset ?? part.start;
+      if (offset >= part.end) continue;
+      this.#report({
+        segment: part.segment,
+        offset: source.place(part.segment, offset),
+        sizeBytes: part.end - offset,
+        reason: 'a group of the log is damaged; opening the device will be refused',
+      });
+    }
+  }
+
+  async #verifyRecords(): Promise<void> {
+    const places = this.#places();
+    let start = 0;
+    while (start < places.length) {
+      this.#options.signal?.throwIfAborted();
+      start = await this.#verifyRun(places, start);
+      this.#options.onProgress?.({
+        bytesDone: Math.min(this.#bytesDone, this.#bytesTotal),
+        bytesTotal: this.#bytesTotal,
+      });
+    }
+  }
+
+  /** Device offset and length of every live record, in order: pairs, in one flat array. */
+  #places(): Float64Array {
+    const { source } = this.#options;
+    const lengths = new Map<number, number>();
+    const offsets = new Float64Array(this.#view.size);
+    let count = 0;
+    for (const { key, entry } of this.#rows()) {
+      const offset = source.place(entry.segment, entry.offset);
+      offsets[count++] = offset;
+      lengths.set(offset, recordBytesOf(key.length, entry.valueBytes));
+    }
+    assert(count === this.#view.size, 'the index has another size than it says');
+    offsets.sort();
+    const places = new Float64Array(2 * count);
+    offsets.forEach((offset, index) => {
+      places[2 * index] = offset;
+      places[2 * index + 1] = lengths.get(offset) ?? 0;
+    });
+    return places;
+  }
+
+  /** Reads and checks neighbouring records in one go; returns where the next run begins. */
+  async #verifyRun(places: Float64Array, start: number): Promise<number> {
+    const { source } = this.#options;
+    const runStart = places[start] as number;
+    let runEnd = runStart;
+    let end = start;
+    while (end < places.length) {
+      const offset = places[end] as number;
+      const recordEnd = offset + (places[end + 1] as number);
+      const isFar =
+        offset - runEnd > READ_GAP_BYTES_MAX || recordEnd - runStart > WALK_WINDOW_BYTES;
+      if (end > start && isFar) break;
+      runEnd = recordEnd;
+      end += 2;
+    }
+    const bytes = new Uint8Array(runEnd - runStart);
+    const isRead = await readUnlessBroken(async () => {
+      await source.device.read(runStart, bytes);
+      return true;
+    });
+    for (let index = start; index < end; index += 2) {
+      const offset = places[index] as number;
+      const sizeBytes = places[index + 1] as number;
+      const at = offset - runStart;
+      const record = bytes.subarray(at, at + sizeBytes);
+      this.#recordCount++;
+      this.#bytesDone += sizeBytes;
+      if (isRead === undefined) this.#nameLater(offset, sizeBytes, 'the device cannot read it');
+      else this.#verifyRecord(record, offset);
+    }
+    return end;
+  }
+
+  #verifyRecord(record: Uint8Array, offset: number): void {
+    const { catalog, superblock, source } = this.#options;
+    const { segmentAreaOffset, segmentStrideBytes } = superblock.geometry;
+    const segment = Math.floor((offset - segmentAreaOffset) / segmentStrideBytes);
+    const seed = catalog.segments.seedOf(segment);
+    const head = decodeRecordHead(record, 0, record.length, seed);
+    if (head?.type !== RECORD_PUT) {
+      this.#nameLater(offset, record.length, 'the head of the record is damaged');
+      return;
+    }
+    const entry = this.#view.get(binaryStringOf(record, head.keyStart, head.keyEnd));
+    const isInPlace = entry !== undefined && source.place(segment, entry.offset) === offset;
+    if (!isInPlace || entry.segment !== segment || entry.lsn !== head.lsn) {
+      this.#nameLater(offset, record.length, 'another record is in its place');
+    } else if (!isValueIntact(record, head, seed)) {
+      this.#nameLater(offset, record.length, 'the checksum of the value does not match');
+    }
+  }
+
+  #nameLater(offset: number, sizeBytes: number, reason: string): void {
+    if (this.#nameless.size + this.#damages.length >= DAMAGES_LISTED_MAX) return;
+    const { segmentAreaOffset, segmentStrideBytes } = this.#options.superblock.geometry;
+    const segment = Math.floor((offset - segmentAreaOffset) / segmentStrideBytes);
+    this.#nameless.set(offset, { segment, offset, sizeBytes, reason });
+  }
+
+  /** The index knows the key of every damaged record, whatever the damage hides on the device. */
+  #nameTheNameless(): void {
+    if (this.#nameless.size === 0) return;
+    const { source } = this.#options;
+    for (const { key, entry } of this.#rows()) {
+      const offset = source.place(entry.segment, entry.offset);
+      const damage = this.#nameless.get(offset);
+      if (damage !== undefined) {
+        this.#nameless.set(offset, { ...damage, key: bytesOfBinaryString(key) });
+      }
+    }
+  }
+
+  *#rows(): Generator<IndexRow> {
+    let from = '';
+    for (;;) {
+      const rows = this.#view.rows({ from, reverse: false }, ROWS_AT_ONCE);
+      yield* rows;
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < ROWS_AT_ONCE) return;
+      from = `${last.key}\0`;
+    }
+  }
+
+  #report(damage: Damage): void {
+    if (this.#damages.length < DAMAGES_LISTED_MAX) this.#damages.push(damage);
+  }
+}
+
+/** What the device cannot read at all is damage too, not the end of the verification. */
+async function readUnlessBroken<Result>(read: () => Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (hasCode(error, 'DEVICE_READ_FAILED')) return undefined;
+    throw error;
+  }
+}
