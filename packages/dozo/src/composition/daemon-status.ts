@@ -5,6 +5,7 @@
  * if it names the same start of the same daemon.
  */
 import type { EngineStats } from '@dozo/engine';
+import type { S3GatewayStats } from '@dozo/s3';
 
 import { STATUS_BYTES_MAX, STATUS_REQUEST_MS } from '../limits.ts';
 import type { DaemonPhase } from './health-server.ts';
@@ -18,6 +19,8 @@ export interface DaemonStatus extends RuntimeInfo {
   readonly residentBytes: number;
   /** Absent until the engine is open. */
   readonly engine?: EngineStats;
+  /** Absent until it listens. */
+  readonly s3?: S3GatewayStats;
 }
 
 /** Asks the daemon that a runtime file names; undefined if it does not answer as that daemon. */

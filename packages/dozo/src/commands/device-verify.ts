@@ -1,0 +1,74 @@
+/** `dozo device verify`: reads every record of a device and reports each bad one. */
+import type { Damage, VerifyReport } from '@dozo/engine';
+import { openReadOnly } from '@dozo/engine';
+
+import type { CommandContext } from '../command-context.ts';
+import { openDeviceAlone } from '../composition/open-device.ts';
+import { createProgressBar } from '../composition/progress-bar.ts';
+import { EXIT_DAMAGE_FOUND, EXIT_DONE } from '../exit-codes.ts';
+import { DAMAGES_PRINTED_MAX } from '../limits.ts';
+import { formatSize } from '../sizes.ts';
+
+export interface VerifyOptions {
+  readonly json: boolean;
+}
+
+/** Verifies under the kernel's lock, so that nothing moves meanwhile. Changes nothing. */
+export async function runDeviceVerify(
+  context: CommandContext,
+  path: string,
+  options: VerifyOptions,
+): Promise<number> {
+  const device = await openDeviceAlone(path, 'verify');
+  const bar = createProgressBar(context.errorOutput, 'verify');
+  let report: VerifyReport;
+  try {
+    const engine = await openReadOnly(device);
+    try {
+      report = await engine.verify({ onProgress: (progress) => bar.show(progress) });
+    } finally {
+      await engine.close();
+    }
+  } finally {
+    bar.end();
+    await device.close();
+  }
+  context.output.write(options.json ? reportJson(path, report) : reportText(path, report));
+  return report.damages.length === 0 ? EXIT_DONE : EXIT_DAMAGE_FOUND;
+}
+
+function reportJson(path: string, report: VerifyReport): string {
+  const damages = report.damages.map(({ key, ...damage }) => ({
+    ...damage,
+    // Keys are bytes; a JSON string could not hold every one of them.
+    ...(key === undefined ? {} : { keyHex: Buffer.from(key).toString('hex') }),
+  }));
+  return `${JSON.stringify({ path, ...report, damages }, undefined, 2)}\n`;
+}
+
+function reportText(path: string, report: VerifyReport): string {
+  const { damages, recordCount, bytesChecked } = report;
+  const checked = `${recordCount} records, ${formatSize(bytesChecked)} read`;
+  if (damages.length === 0) return `${path}: no damage (${checked})\n`;
+  const lines = damages.slice(0, DAMAGES_PRINTED_MAX).map(damageText);
+  const more = damages.length - lines.length;
+  if (more > 0) lines.push(`  and ${more} more; --json lists all`);
+  const places = damages.length === 1 ? '1 damaged place' : `${damages.length} damaged places`;
+  return `${path}: ${places} (${checked})\n${lines.join('\n')}\n`;
+}
+
+function damageText({ segment, offset, sizeBytes, key, reason }: Damage): string {
+  const where = `  byte ${offset}, ${sizeBytes} bytes, segment ${segment}`;
+  return `${where}: ${reason}${key === undefined ? '' : `; key ${printable(key)}`}`;
+}
+
+/** A key as text, with what a terminal could take for a command written as \xNN. */
+function printable(key: Uint8Array): string {
+  return [...key]
+    .map((byte) =>
+      byte > 0x20 && byte < 0x7f && byte !== 0x5c
+        ? String.fromCharCode(byte)
+        : `\\x${byte.toString(16).padStart(2, '0')}`,
+    )
+    .join('');
+}

@@ -1,0 +1,215 @@
+/**
+ * One running `dozo up`: puts the real parts together, in an order that matters.
+ *
+ * Start: the device under its lock first (so that a second start is refused by the lock, with the
+ * holder's name, and not by a port), then the health port (so that `/livez` answers while recovery
+ * runs), the engine, the placement group, the S3 gateway, and the ready file last.
+ *
+ * Stop is the reverse: not ready, no new requests, running ones end, the engine closes clean; the
+ * health port answers until then.
+ */
+import { hexOfBytes } from '@dozo/base';
+import type { Clock, Device, Random } from '@dozo/base';
+import { formatDevice, openEngine } from '@dozo/engine';
+import type { Engine } from '@dozo/engine';
+import type { Logger } from 'pino';
+
+import { dozoVersion } from '../version.ts';
+import { replaceFile } from './atomic-file.ts';
+import { awsConfigText } from './aws-profile.ts';
+import type { AwsProfile } from './aws-profile.ts';
+import { claimHolder } from './claim-holder.ts';
+import { provideCredentials } from './credentials.ts';
+import type { Credentials } from './credentials.ts';
+import type { DaemonStatus } from './daemon-status.ts';
+import { dataDirectoryError, ensureDataDirectory } from './data-directory.ts';
+import { endpointUrl } from './endpoint.ts';
+import { watchEngine } from './engine-watch.ts';
+import type { EngineWatch } from './engine-watch.ts';
+import { startHealthServer } from './health-server.ts';
+import type { DaemonPhase, HealthServer } from './health-server.ts';
+import { removeRuntimeFile, removeStaleRuntimeFile, writeRuntimeFile } from './runtime-file.ts';
+import type { RuntimeInfo } from './runtime-file.ts';
+import { startS3Service } from './s3-service.ts';
+import type { S3Service } from './s3-service.ts';
+import { openServedDevice } from './served-device.ts';
+import type { TlsFiles } from './tls-files.ts';
+import type { UpSettings } from './up-settings.ts';
+
+export interface DaemonParts {
+  readonly settings: UpSettings;
+  readonly tls: TlsFiles | undefined;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+/** What {@link Daemon.start} has found out, for the announcement. */
+export interface Serving {
+  readonly profile: AwsProfile;
+  readonly info: RuntimeInfo;
+  readonly isFirstStart: boolean;
+}
+
+/** See the file comment. Started once, stopped once. */
+export class Daemon {
+  readonly #parts: DaemonParts;
+  readonly #instance: string;
+  readonly #startedAtMs: number;
+  readonly #startedAtWallMs: number;
+  #phase: DaemonPhase = 'starting';
+  #device: Device | undefined;
+  #health: HealthServer | undefined;
+  #engine: Engine | undefined;
+  #watch: EngineWatch | undefined;
+  #s3: S3Service | undefined;
+
+  constructor(parts: DaemonParts) {
+    this.#parts = parts;
+    this.#instance = hexOfBytes(parts.random.bytes(16));
+    this.#startedAtMs = parts.clock.monotonicMs();
+    this.#startedAtWallMs = parts.clock.wallMs();
+  }
+
+  /** Resolves when it serves. After a rejection, {@link abandon} closes what had been opened. */
+  async start(): Promise<Serving> {
+    const { settings, environment, clock, random, log } = this.#parts;
+    const { directory, readyFile } = settings;
+    await ensureDataDirectory(directory);
+    if (readyFile !== undefined) await removeStaleRuntimeFile(readyFile);
+    const format = async (device: Device): Promise<void> => {
+      await formatDevice({ device, clock, random });
+    };
+    const { device, isNew } = await openServedDevice(settings, format, log);
+    this.#device = device;
+    // The device is ours, so whoever wrote these is gone.
+    await this.#removeRuntimeFiles();
+    const credentials = await provideCredentials(directory.credentialsFile, environment, random);
+    this.#health = await startHealthServer({
+      host: settings.host,
+      port: settings.healthPort,
+      phase: () => this.#phase,
+      status: () => this.#status(),
+    });
+    const holder = claimHolder(environment);
+    const startMs = clock.monotonicMs();
+    this.#engine = await openEngine({ device, clock, random, holder });
+    this.#watch = watchEngine(this.#engine, clock);
+    const { keyCount, liveBytes } = this.#engine.stats();
+    const openMs = Math.round(clock.monotonicMs() - startMs);
+    log.info({ device: device.path, keyCount, liveBytes, openMs }, 'opened the device');
+    this.#s3 = await startS3Service({ ...this.#parts, engine: this.#engine, credentials });
+    const profile = await this.#writeAwsConfig(credentials);
+    this.#phase = 'serving';
+    await this.#writeRuntimeFiles();
+    return { profile, info: this.#info(), isFirstStart: isNew };
+  }
+
+  /** Resolves when the engine has failed; only after a start that succeeded. */
+  get failed(): Promise<void> {
+    return this.#watch?.failed ?? new Promise<void>(() => undefined);
+  }
+
+  /** What the engine says of itself; undefined before it is open. */
+  get engineStats(): ReturnType<Engine['stats']> | undefined {
+    return this.#engine?.stats();
+  }
+
+  /** Stops clean: what was accepted ends, nothing new begins, all is durable. */
+  async stop(): Promise<void> {
+    this.#phase = 'stopping';
+    const { readyFile } = this.#parts.settings;
+    if (readyFile !== undefined) await removeRuntimeFile(readyFile);
+    await this.#s3?.stop();
+    this.#watch?.stop();
+    await this.#engine?.close();
+    // Before the lock goes: the next holder may write its own.
+    await this.#removeRuntimeFiles();
+    await this.#device?.close();
+    await this.#health?.close();
+  }
+
+  /**
+   * Ends what can be ended after a failure, with no grace for requests: the process ends next, and
+   * takes them with it.
+   */
+  async abandon(): Promise<void> {
+    this.#phase = 'failed';
+    this.#watch?.stop();
+    await this.#engine?.close().catch(() => undefined);
+    if (this.#device !== undefined) await this.#removeRuntimeFiles();
+    await this.#device?.close();
+    await this.#health?.close();
+  }
+
+  async #writeAwsConfig(credentials: Credentials): Promise<AwsProfile> {
+    const { directory } = this.#parts.settings;
+    const profile: AwsProfile = {
+      endpoint: this.#endpoint(),
+      credentialsFile: directory.credentialsFile,
+      source: credentials.source,
+      tlsCertificateFile: this.#parts.tls?.certificatePath,
+    };
+    const file = { path: directory.awsConfigFile, content: awsConfigText(profile), mode: 0o644 };
+    try {
+      await replaceFile(file, this.#instance);
+    } catch (error) {
+      throw dataDirectoryError(file.path, 'cannot write', error);
+    }
+    return profile;
+  }
+
+  async #writeRuntimeFiles(): Promise<void> {
+    for (const path of this.#runtimeFiles()) {
+      try {
+        await writeRuntimeFile(path, this.#info());
+      } catch (error) {
+        throw dataDirectoryError(path, 'cannot write', error);
+      }
+    }
+  }
+
+  async #removeRuntimeFiles(): Promise<void> {
+    for (const path of this.#runtimeFiles()) await removeRuntimeFile(path);
+  }
+
+  /** The ready file last: whoever waits for it finds everything else in place. */
+  #runtimeFiles(): readonly string[] {
+    const { directory, readyFile } = this.#parts.settings;
+    return readyFile === undefined ? [directory.runtimeFile] : [directory.runtimeFile, readyFile];
+  }
+
+  #endpoint(): string {
+    const { settings, tls } = this.#parts;
+    const scheme = tls === undefined ? 'http' : 'https';
+    return endpointUrl(scheme, settings.host, this.#s3?.port ?? settings.port);
+  }
+
+  #info(): RuntimeInfo {
+    const { settings } = this.#parts;
+    return {
+      pid: process.pid,
+      instance: this.#instance,
+      endpoint: this.#endpoint(),
+      healthEndpoint: endpointUrl('http', settings.host, this.#health?.port ?? settings.healthPort),
+      device: this.#device?.path ?? '',
+      dataDirectory: settings.directory.path,
+      startedAt: new Date(this.#startedAtWallMs).toISOString(),
+      version: dozoVersion(),
+    };
+  }
+
+  #status(): DaemonStatus {
+    const engine = this.engineStats;
+    return {
+      ...this.#info(),
+      phase: this.#phase,
+      uptimeMs: Math.round(this.#parts.clock.monotonicMs() - this.#startedAtMs),
+      node: process.versions.node,
+      residentBytes: process.memoryUsage.rss(),
+      ...(engine === undefined ? {} : { engine }),
+      ...(this.#s3 === undefined ? {} : { s3: this.#s3.stats() }),
+    };
+  }
+}

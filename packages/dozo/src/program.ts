@@ -1,0 +1,196 @@
+/**
+ * The command line: names, options and their meaning; what a command does is in `commands/`.
+ *
+ * Commands are loaded when they are called, so that `dozo version` does not wait for the S3 gateway.
+ */
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+
+import type { CommandContext } from './command-context.ts';
+import type { FormatOptions } from './commands/device-format.ts';
+import type { ShowOptions } from './commands/device-show.ts';
+import type { VerifyOptions } from './commands/device-verify.ts';
+import type { StatusOptions } from './commands/status.ts';
+import { LOG_FORMATS, LOG_LEVELS } from './composition/log.ts';
+import type { UpOptions } from './composition/up-settings.ts';
+import { EXIT_DONE, EXIT_USAGE } from './exit-codes.ts';
+import { parseSizeBytes } from './sizes.ts';
+
+/**
+ * Runs one command line, without the `node dozo` in front.
+ *
+ * @returns the exit status. What a command throws passes through.
+ */
+export async function runProgram(
+  args: readonly string[],
+  context: CommandContext,
+): Promise<number> {
+  let status = EXIT_DONE;
+  const program = buildProgram(context, (value) => {
+    status = value;
+  });
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    // Help that was asked for comes this way too, with 0. `dozo` alone shows help, as an error.
+    return error.exitCode === 0 ? EXIT_DONE : EXIT_USAGE;
+  }
+  return status;
+}
+
+function buildProgram(context: CommandContext, setStatus: (status: number) => void): Command {
+  const program = new Command('dozo');
+  program
+    .description('Replicated object and block storage in which every disk has one writer, always.')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void context.output.write(text),
+      writeErr: (text) => void context.errorOutput.write(text),
+      getOutHelpWidth: () => context.output.columns ?? 100,
+      getErrHelpWidth: () => context.errorOutput.columns ?? 100,
+    })
+    .showHelpAfterError('(dozo help shows the commands, dozo COMMAND --help the options)')
+    .helpCommand('help [command]', 'show the commands, or what one of them takes')
+    .addHelpText('after', '\nHow dozo ends, what it keeps where: docs/operations/.');
+  addUp(program, context, setStatus);
+  addStatus(program, context, setStatus);
+  addDevice(program, context, setStatus);
+  program
+    .command('version')
+    .description('show the versions of dozo and of what it runs on')
+    .option('--json', 'as JSON', false)
+    .action(async (options: { readonly json: boolean }) => {
+      const { showVersion } = await import('./commands/version.ts');
+      setStatus(showVersion(context, options));
+    });
+  return program;
+}
+
+function addUp(
+  program: Command,
+  context: CommandContext,
+  setStatus: (status: number) => void,
+): void {
+  program
+    .command('up')
+    .description('serve S3 from this machine; the first start makes what it needs')
+    .option('--data <dir>', 'where everything is kept (default: ~/.local/share/dozo)')
+    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--port <port>', 'port of the S3 endpoint; 0 picks one', parsePort, 9000)
+    .option(
+      '--health-port <port>',
+      'port of /livez, /readyz and /status (default: the S3 port and 1; 0 picks one)',
+      parsePort,
+    )
+    .option(
+      '--size <size>',
+      'size of the device file that a first start makes (default: 20GiB, at most a tenth of the free space)',
+      parseSize,
+    )
+    .option(
+      '--device <path>',
+      'a formatted file or block device in place of the file in DIR; may be repeated',
+      collect,
+      [],
+    )
+    .option('--domain <name>', 'serve buckets as NAME.<name> too; may be repeated', collect, [])
+    .option('--tls-cert <file>', 'certificate chain (PEM): serve https')
+    .option('--tls-key <file>', 'its key (PEM)')
+    .option('--ready-file <file>', 'write endpoint and pid here, as JSON, once it serves')
+    .addOption(
+      new Option('--log-level <level>', 'least important lines to log')
+        .choices(LOG_LEVELS)
+        .default('info'),
+    )
+    .addOption(
+      new Option('--log-format <format>', 'auto: human on a terminal, else json')
+        .choices(LOG_FORMATS)
+        .default('auto'),
+    )
+    .addHelpText(
+      'after',
+      '\nCredentials: DOZO_ACCESS_KEY_ID and DOZO_SECRET_ACCESS_KEY, else a file in DIR that the first start makes.',
+    )
+    .action(async (options: UpOptions) => {
+      const { runUp } = await import('./commands/up.ts');
+      setStatus(await runUp(context, options));
+    });
+}
+
+function addStatus(
+  program: Command,
+  context: CommandContext,
+  setStatus: (status: number) => void,
+): void {
+  program
+    .command('status')
+    .description('show a running daemon, or what its device says when none runs')
+    .option('--data <dir>', 'its data directory (default: ~/.local/share/dozo)')
+    .option('--device <path>', 'its device, if it is not the file in DIR')
+    .option('--json', 'as JSON', false)
+    .action(async (options: StatusOptions) => {
+      const { runStatus } = await import('./commands/status.ts');
+      setStatus(await runStatus(context, options));
+    });
+}
+
+function addDevice(
+  program: Command,
+  context: CommandContext,
+  setStatus: (status: number) => void,
+): void {
+  const device = program
+    .command('device')
+    .description('look after a device: a file or a whole block device');
+  device
+    .command('format <path>')
+    .description('make an empty device; refused when anything is there')
+    .option('--size <size>', 'make a file of this size first', parseSize)
+    .option('--force', 'also when something is there: says what will be lost', false)
+    .option('--yes', 'with --force: do not ask', false)
+    .action(async (path: string, options: FormatOptions) => {
+      const { runDeviceFormat } = await import('./commands/device-format.ts');
+      setStatus(await runDeviceFormat(context, path, options));
+    });
+  device
+    .command('show <path>')
+    .description('show what a device says of itself; changes nothing')
+    .option('--json', 'as JSON', false)
+    .action(async (path: string, options: ShowOptions) => {
+      const { runDeviceShow } = await import('./commands/device-show.ts');
+      setStatus(await runDeviceShow(context, path, options));
+    });
+  device
+    .command('verify <path>')
+    .description('read every record and report each bad one; changes nothing')
+    .option('--json', 'as JSON', false)
+    .action(async (path: string, options: VerifyOptions) => {
+      const { runDeviceVerify } = await import('./commands/device-verify.ts');
+      setStatus(await runDeviceVerify(context, path, options));
+    });
+  device
+    .command('restore-superblock <path>')
+    .description('put the copy of the superblock in the place of a damaged one')
+    .action(async (path: string) => {
+      const { runRestoreSuperblock } = await import('./commands/device-restore-superblock.ts');
+      setStatus(await runRestoreSuperblock(context, path));
+    });
+}
+
+function parsePort(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(port <= 65_535)) throw new InvalidArgumentError('A port is a number from 0 to 65535.');
+  return port;
+}
+
+function parseSize(text: string): number {
+  try {
+    return parseSizeBytes(text);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function collect(value: string, previous: readonly string[]): readonly string[] {
+  return [...previous, value];
+}
