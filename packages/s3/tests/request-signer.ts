@@ -45,7 +45,10 @@ export function signHeaders(input: SignerInput): SignedRequest {
   const signature = sign(input, input.target, headers, names);
   const credential = `${input.accessKeyId ?? ACCESS_KEY_ID}/${scopeOf(input)}`;
   const authorization = `AWS4-HMAC-SHA256 Credential=${credential}, SignedHeaders=${names.join(';')}, Signature=${signature}`;
-  return { rawHeaders: [...Object.entries(headers).flat(), 'Authorization', authorization], signature };
+  return {
+    rawHeaders: [...Object.entries(headers).flat(), 'Authorization', authorization],
+    signature,
+  };
 }
 
 /** Signs with query parameters; returns the target to request. */
@@ -62,12 +65,7 @@ export function presign(
     `X-Amz-SignedHeaders=${encodeURIComponent(names.join(';'))}`,
   ];
   const target = `${input.target}${input.target.includes('?') ? '&' : '?'}${parameters.join('&')}`;
-  const signature = sign(
-    { ...input, payloadHash: UNSIGNED_PAYLOAD },
-    target,
-    input.headers,
-    names,
-  );
+  const signature = sign({ ...input, payloadHash: UNSIGNED_PAYLOAD }, target, input.headers, names);
   return `${target}&X-Amz-Signature=${signature}`;
 }
 

@@ -1,12 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { refusal } from '../../tests/refusal.ts';
-import {
-  SECRET_ACCESS_KEY,
-  sha256,
-  signChunk,
-  signTrailer,
-} from '../../tests/request-signer.ts';
+import { SECRET_ACCESS_KEY, sha256, signChunk, signTrailer } from '../../tests/request-signer.ts';
 import { S3Error } from '../errors.ts';
 import { CHUNK_LINE_BYTES_MAX, TRAILER_LINES_MAX } from '../limits.ts';
 import type { BodySummary } from './payload-decoder.ts';
@@ -258,7 +253,10 @@ describe('bodies that are not aws-chunked', () => {
     expect(decode(signedPlan, body).payload.toString()).toBe('abc');
     expect(codeOf(signedPlan, body.subarray(0, body.indexOf('\r\n0;') + 2))).toBe('IncompleteBody');
     expect(codeOf(signedPlan, Buffer.concat([body, body]))).toBe('MalformedTrailerError');
-    const withTrailer = Buffer.concat([body.subarray(0, -2), Buffer.from('x-amz-meta-a:b\r\n\r\n')]);
+    const withTrailer = Buffer.concat([
+      body.subarray(0, -2),
+      Buffer.from('x-amz-meta-a:b\r\n\r\n'),
+    ]);
     expect(codeOf(signedPlan, withTrailer)).toBe('MalformedTrailerError');
   });
 

@@ -27,7 +27,10 @@ export class SigningKeys {
   readonly #keys = new Map<string, CachedKey>();
 
   /** The key for a name; `keep` is to be called once a signature made with it was right. */
-  keyFor(name: SigningKeyName, secret: string): { readonly key: KeyObject; readonly keep: () => void } {
+  keyFor(
+    name: SigningKeyName,
+    secret: string,
+  ): { readonly key: KeyObject; readonly keep: () => void } {
     const cacheKey = `${name.day}/${name.region}/${name.accessKeyId}`;
     const cached = this.#keys.get(cacheKey);
     // A secret that was changed makes the cached key a wrong one.

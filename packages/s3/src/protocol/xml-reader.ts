@@ -31,6 +31,12 @@ const OPTIONS: sax.SAXOptions & { readonly strictEntities: boolean } = {
   position: false,
   strictEntities: true,
 };
+/**
+ * The entities that are known: the five of XML, and references to the characters that XML 1.0 has no
+ * place for and keys of S3 may hold. In place of the parser's own table, which knows neither these nor
+ * that `&constructor;` is no entity.
+ */
+const ENTITIES = makeEntities();
 const BLANK = /^[ \t\r\n]*$/;
 
 /**
@@ -71,7 +77,8 @@ function decode(body: Uint8Array): string {
 function parse(text: string): XmlElement {
   const open: OpenElement[] = [];
   let root: XmlElement | undefined;
-  const parser = sax.parser(true, OPTIONS);
+  const parser: sax.SAXParser & { ENTITIES?: unknown } = sax.parser(true, OPTIONS);
+  parser.ENTITIES = ENTITIES;
   parser.onerror = (error) => {
     throw malformed(error.message.split('\n', 1)[0] ?? 'it is not well-formed');
   };
@@ -102,4 +109,21 @@ function parse(text: string): XmlElement {
   parser.write(text).close();
   if (root === undefined) throw malformed('it is empty');
   return root;
+}
+
+function makeEntities(): Readonly<Record<string, string>> {
+  const entities = Object.assign(Object.create(null) as Record<string, string>, {
+    amp: '&',
+    apos: "'",
+    gt: '>',
+    lt: '<',
+    quot: '"',
+  });
+  for (const code of [...Array(0x20).keys(), 0xfffe, 0xffff]) {
+    const hex = code.toString(16);
+    for (const digits of [String(code), `x${hex}`, `x${hex.padStart(2, '0')}`]) {
+      entities[`#${digits}`] = String.fromCharCode(code);
+    }
+  }
+  return Object.freeze(entities);
 }
