@@ -106,6 +106,39 @@ describe('reading and writing', () => {
   });
 });
 
+describe('reading what is in the page cache', () => {
+  it('is answered at once, gives the same bytes, and lets other events in', async () => {
+    const device = await openDisk();
+    const bytes = new Uint8Array(65_536).map((_, index) => index * 7);
+    await device.write(4096, [bytes]);
+    const into = new Uint8Array(bytes.length);
+    const turn = { isOver: false };
+    setImmediate(() => {
+      turn.isOver = true;
+    });
+    await device.read(4096, into);
+    expect(turn.isOver).toBe(false);
+    expect(into).toEqual(bytes);
+    for (let read = 0; !turn.isOver; read++) {
+      expect(read).toBeLessThan(1000);
+      await device.read(4096 + read, into.subarray(0, 100));
+    }
+    const odd = new Uint8Array(70_000);
+    await device.read(0, odd);
+    expect(odd.subarray(4096, 4096 + bytes.length)).toEqual(bytes);
+  });
+
+  it('goes to the thread pool when it is not there', async () => {
+    const kernel = { ...(await loadKernel()), readCached: () => false };
+    const device = await openFileDevice({ path, mode: 'exclusive', kernel });
+    opened.push(device);
+    await device.write(4096, [new Uint8Array(4096).fill(9)]);
+    const into = new Uint8Array(4096);
+    await device.read(4096, into);
+    expect(into).toEqual(new Uint8Array(4096).fill(9));
+  });
+});
+
 describe('closing', () => {
   it('waits for what runs, happens once, and refuses what comes later', async () => {
     const device = await openDisk();

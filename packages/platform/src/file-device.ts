@@ -1,7 +1,9 @@
 /**
  * The Device port on a descriptor of a regular file or a block device.
  *
- * Reads and writes go through the page cache. A write is one `pwritev`; only when the kernel takes
+ * Reads and writes go through the page cache. A short read of what is in the cache is answered at
+ * once (1.5 us, where the thread pool takes 6 to 18 us of CPU); everything else runs on the thread
+ * pool, so that a disk that hangs does not hang the process. A write is one `pwritev`; only when the kernel takes
  * less than all of it, or there are more buffers than it allows, do more calls follow, in order. A
  * flush is one `fdatasync`. Nothing is ever retried after an error: the kernel may have dropped dirty
  * pages and would report success the next time (fsyncgate, PostgreSQL wiki, 2018).
@@ -11,8 +13,9 @@ import type { Device, LockIdentity } from '@dozo/base';
 
 import { kernelErrorName } from './errors.ts';
 import { closeFile, readAt, syncData, writeAllAt } from './file-calls.ts';
+import { CACHED_READ_BYTES_MAX } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
-import { WRITE_BUFFERS_MAX, WRITE_CALL_BYTES_MAX } from './limits.ts';
+import { CACHED_READS_PER_TURN_MAX, WRITE_BUFFERS_MAX, WRITE_CALL_BYTES_MAX } from './limits.ts';
 
 /** What {@link FileDevice} is made of; it owns the descriptor from then on. */
 export interface FileDeviceParts {
@@ -34,6 +37,7 @@ export class FileDevice implements Device {
   readonly lockIdentity: LockIdentity;
   readonly #parts: FileDeviceParts;
   #runningCount = 0;
+  #cachedReadsOfTurn = 0;
   #whenIdle: (() => void) | undefined;
   #closed: Promise<void> | undefined;
 
@@ -47,6 +51,7 @@ export class FileDevice implements Device {
   async read(offset: number, into: Uint8Array): Promise<void> {
     this.#begin('read');
     try {
+      if (this.#readCached(offset, into)) return;
       let done = 0;
       while (done < into.length) {
         const count = await readAt(this.#parts.descriptor, into, done, offset + done);
@@ -116,6 +121,17 @@ export class FileDevice implements Device {
     }
     // The kernel's lock belongs to the open file description and goes with it.
     await closeFile(this.#parts.descriptor);
+  }
+
+  #readCached(offset: number, into: Uint8Array): boolean {
+    if (into.length > CACHED_READ_BYTES_MAX || into.length === 0) return false;
+    if (this.#cachedReadsOfTurn >= CACHED_READS_PER_TURN_MAX) return false;
+    if (this.#cachedReadsOfTurn++ === 0) {
+      setImmediate(() => {
+        this.#cachedReadsOfTurn = 0;
+      });
+    }
+    return this.#parts.kernel.readCached(this.#parts.descriptor, offset, into);
   }
 
   async #writeAll(

@@ -15,6 +15,9 @@ import { PlatformError } from './errors.ts';
 /** How a call ended: `undefined`, or the kernel's name of the error. */
 export type KernelOutcome = string | undefined;
 
+/** The most that {@link Kernel.readCached} reads, in bytes: a copy of it costs 5 us. */
+export const CACHED_READ_BYTES_MAX = 65_536;
+
 /** The calls. A test passes its own. */
 export interface Kernel {
   /** `flock(LOCK_EX | LOCK_NB)`. `EAGAIN` when another open file description has the lock. */
@@ -29,6 +32,12 @@ export interface Kernel {
   blockDeviceSize(descriptor: number): number | string;
   /** Whether writes to a block device would fail although it could be opened for writing. */
   isBlockDeviceReadOnly(descriptor: number): boolean;
+  /**
+   * Reads at once, on this thread, what is wholly in the page cache: `preadv2(RWF_NOWAIT)`, which
+   * never waits for a device. False when it is not there, or the file system cannot tell; then `into`
+   * is unchanged. At most {@link CACHED_READ_BYTES_MAX} bytes.
+   */
+  readCached(descriptor: number, offset: number, into: Uint8Array): boolean;
   /** `CLOCK_BOOTTIME` in ms: it counts suspended time. */
   bootTimeMs(): number;
 }
@@ -39,6 +48,7 @@ const FALLOC_FL_PUNCH_HOLE = 2;
 const BLKDISCARD = 0x1277;
 const BLKGETSIZE64 = 0x80081272;
 const BLKROGET = 0x125e;
+const RWF_NOWAIT = 8;
 const CLOCK_BOOTTIME = 7;
 
 let loaded: Kernel | undefined;
@@ -90,6 +100,16 @@ function bindKernel(foreign: typeof koffi): Kernel {
       });
     });
 
+  const preadv2 = library.func(
+    'int64_t preadv2(int descriptor, void *buffers, int count, int64_t at, int flags)',
+  ) as NativeCall;
+  const cached = foreign.alloc('char', CACHED_READ_BYTES_MAX) as unknown;
+  const cachedBytes = new Uint8Array(foreign.view(cached, CACHED_READ_BYTES_MAX));
+  // One `struct iovec`: address and length.
+  const vector = foreign.alloc('char', 16) as unknown;
+  const vectorWords = new BigUint64Array(foreign.view(vector, 16));
+  vectorWords[0] = foreign.address(cached);
+
   // Memory outside the heap: passing it costs half of what passing an array does.
   const time = foreign.alloc('char', 16) as unknown;
   const timeWords = new Uint32Array(foreign.view(time, 16));
@@ -121,6 +141,12 @@ function bindKernel(foreign: typeof koffi): Kernel {
       const flag = new Int32Array(1);
       ioctl(descriptor, BLKROGET, flag);
       return flag[0] !== 0;
+    },
+    readCached: (descriptor, offset, into) => {
+      vectorWords[1] = BigInt(into.length);
+      if (preadv2(descriptor, vector, 1, offset, RWF_NOWAIT) !== into.length) return false;
+      into.set(cachedBytes.subarray(0, into.length));
+      return true;
     },
     bootTimeMs: () => {
       clockGettime(CLOCK_BOOTTIME, time);
