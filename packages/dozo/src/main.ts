@@ -26,15 +26,22 @@ export async function main(args: readonly string[]): Promise<void> {
   process.on('unhandledRejection', (reason) => {
     dieOfBug(reason);
   });
-  let status: number;
+  process.exit(await runCommandLine(args, realContext()));
+}
+
+/** Runs one command line; what it throws becomes one line on standard error and a status. */
+export async function runCommandLine(
+  args: readonly string[],
+  context: CommandContext,
+): Promise<number> {
   try {
-    status = await runProgram(args, realContext());
+    return await runProgram(args, context);
   } catch (error) {
-    status = exitStatusOf(error);
-    if (status === EXIT_BUG) dieOfBug(error);
-    process.stderr.write(`dozo: ${error instanceof Error ? error.message : String(error)}\n`);
+    const status = exitStatusOf(error);
+    if (status === EXIT_BUG) context.bugs.report(error);
+    else context.errorOutput.write(`dozo: ${(error as Error).message}\n`);
+    return status;
   }
-  process.exit(status);
 }
 
 function realContext(): CommandContext {

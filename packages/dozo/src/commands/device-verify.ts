@@ -1,6 +1,7 @@
 /** `dozo device verify`: reads every record of a device and reports each bad one. */
+import type { Device } from '@dozo/base';
 import type { Damage, VerifyReport } from '@dozo/engine';
-import { openReadOnly } from '@dozo/engine';
+import { EngineError, openReadOnly } from '@dozo/engine';
 
 import type { CommandContext } from '../command-context.ts';
 import { openDeviceAlone } from '../composition/open-device.ts';
@@ -20,21 +21,32 @@ export async function runDeviceVerify(
   options: VerifyOptions,
 ): Promise<number> {
   const device = await openDeviceAlone(path, 'verify');
-  const bar = createProgressBar(context.errorOutput, 'verify');
   let report: VerifyReport;
   try {
-    const engine = await openReadOnly(device);
-    try {
-      report = await engine.verify({ onProgress: (progress) => bar.show(progress) });
-    } finally {
-      await engine.close();
-    }
+    report = await verify(context, device);
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.detail.code !== 'DEVICE_CORRUPT') throw error;
+    const { offset, reason } = error.detail;
+    context.output.write(
+      options.json ? json({ path, corrupt: { offset, reason } }) : corruptText(path, error.detail),
+    );
+    return EXIT_DAMAGE_FOUND;
   } finally {
-    bar.end();
     await device.close();
   }
   context.output.write(options.json ? reportJson(path, report) : reportText(path, report));
   return report.damages.length === 0 ? EXIT_DONE : EXIT_DAMAGE_FOUND;
+}
+
+async function verify(context: CommandContext, device: Device): Promise<VerifyReport> {
+  const engine = await openReadOnly(device);
+  const bar = createProgressBar(context.errorOutput, 'verify');
+  try {
+    return await engine.verify({ onProgress: (progress) => bar.show(progress) });
+  } finally {
+    bar.end();
+    await engine.close();
+  }
 }
 
 function reportJson(path: string, report: VerifyReport): string {
@@ -43,7 +55,19 @@ function reportJson(path: string, report: VerifyReport): string {
     // Keys are bytes; a JSON string could not hold every one of them.
     ...(key === undefined ? {} : { keyHex: Buffer.from(key).toString('hex') }),
   }));
-  return `${JSON.stringify({ path, ...report, damages }, undefined, 2)}\n`;
+  return json({ path, ...report, damages });
+}
+
+function json(value: object): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}
+
+/** The log itself is damaged: without it nobody knows which records there are. */
+function corruptText(
+  path: string,
+  found: { readonly offset: number; readonly reason: string },
+): string {
+  return `${path}: damaged at byte ${found.offset}: ${found.reason}\n  It had been written and flushed, and nothing behind it can be found without it; the records were not walked.\n`;
 }
 
 function reportText(path: string, report: VerifyReport): string {
