@@ -23,6 +23,8 @@ export const PART_BYTES_MIN = 5 * MEBIBYTE;
 export const PART_NUMBER_MAX = 10_000;
 /** Bytes of names (without `x-amz-meta-`) and values of user metadata together. */
 export const USER_METADATA_BYTES_MAX = 2 * KIBIBYTE;
+/** Bytes of one name of it; ours, so that its length is one byte in an entry. */
+export const USER_METADATA_NAME_BYTES_MAX = 255;
 /** Bytes of one standard header that is kept with an object; S3 allows 8 KiB for all headers. */
 export const KEPT_HEADER_BYTES_MAX = 2 * KIBIBYTE;
 /** Rows of a page of any listing, and the default. */

@@ -22,6 +22,11 @@ export interface RequestHead {
   readonly headers: RequestHeaders;
 }
 
+/** A name that a header can have. Source: RFC 9110, section 5.6.2. */
+export const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+/** What the value of a header cannot hold; a tab it can. */
+export const CONTROL_CHARACTER = /[\0-\x08\x0a-\x1f\x7f]/;
+
 /** Headers that are joined with a comma when they come more than once. */
 const LISTS: ReadonlySet<string> = new Set([
   'accept',

@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { refusal } from '../../tests/refusal.ts';
-import { KEPT_HEADER_BYTES_MAX, USER_METADATA_BYTES_MAX } from '../limits.ts';
+import {
+  KEPT_HEADER_BYTES_MAX,
+  USER_METADATA_BYTES_MAX,
+  USER_METADATA_NAME_BYTES_MAX,
+} from '../limits.ts';
 import { parseRequestHeaders } from './headers.ts';
 import { parseObjectHeaders, renderObjectHeaders } from './object-headers.ts';
 import { Query } from './query.ts';
@@ -58,6 +62,13 @@ describe('headers that are kept', () => {
     expect(error.detail.fields).toEqual({ Size: '2049', MaxSizeAllowed: '2048' });
   });
 
+  it('have names that are bounded too', () => {
+    const put = (nameBytes: number): unknown =>
+      parseObjectHeaders(new Map([[`x-amz-meta-${'n'.repeat(nameBytes)}`, '']]));
+    expect(() => put(USER_METADATA_NAME_BYTES_MAX)).not.toThrow();
+    expect(refusal(() => put(USER_METADATA_NAME_BYTES_MAX + 1)).code).toBe('MetadataTooLarge');
+  });
+
   it('are bounded one by one', () => {
     const long = new Map([['cache-control', 'x'.repeat(KEPT_HEADER_BYTES_MAX + 1)]]);
     expect(refusal(() => parseObjectHeaders(long)).code).toBe('RequestHeaderSectionTooLarge');
@@ -80,6 +91,10 @@ describe('response-* parameters', () => {
       'content-language': 'd',
       expires: 'e',
     });
+  });
+
+  it('override nothing where they are empty', () => {
+    expect(render('response-content-type=')).toEqual({ 'content-type': 'text/plain' });
   });
 
   it('go out as bytes of UTF-8', () => {

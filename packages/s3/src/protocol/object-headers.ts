@@ -7,7 +7,12 @@
  * Source: S3 API Reference, PutObject, GetObject; S3 User Guide, "Working with object metadata".
  */
 import { invalidArgument, S3Error } from '../errors.ts';
-import { KEPT_HEADER_BYTES_MAX, USER_METADATA_BYTES_MAX } from '../limits.ts';
+import {
+  KEPT_HEADER_BYTES_MAX,
+  USER_METADATA_BYTES_MAX,
+  USER_METADATA_NAME_BYTES_MAX,
+} from '../limits.ts';
+import { CONTROL_CHARACTER } from './headers.ts';
 import type { RequestHeaders } from './headers.ts';
 import type { Query } from './query.ts';
 
@@ -26,8 +31,6 @@ export interface ObjectHeaders {
 /** Type of an object that was put without one. */
 const DEFAULT_CONTENT_TYPE = 'binary/octet-stream';
 const USER_PREFIX = 'x-amz-meta-';
-/** Not allowed in the value of a header; a tab is. */
-const CONTROL_CHARACTER = /[\0-\x08\x0a-\x1f\x7f]/;
 
 const KEPT = [
   ['contentType', 'content-type'],
@@ -49,6 +52,7 @@ export function parseObjectHeaders(headers: RequestHeaders): ObjectHeaders {
   for (const [name, value] of headers) {
     if (!name.startsWith(USER_PREFIX)) continue;
     const shortName = name.slice(USER_PREFIX.length);
+    if (shortName.length > USER_METADATA_NAME_BYTES_MAX) throw nameTooLong(shortName.length);
     userBytes += shortName.length + value.length;
     userMetadata.push([shortName, value]);
   }
@@ -87,11 +91,18 @@ export function renderObjectHeaders(headers: ObjectHeaders, query: Query): Recor
   return rendered;
 }
 
+function nameTooLong(sizeBytes: number): S3Error {
+  return new S3Error('MetadataTooLarge', {
+    message: 'The name of a metadata header is too long.',
+    fields: { Size: String(sizeBytes), MaxSizeAllowed: String(USER_METADATA_NAME_BYTES_MAX) },
+  });
+}
+
 function overridden(query: Query, name: string): string | undefined {
   if (query.parameters.length === 0) return undefined;
   const parameter = `response-${name}`;
   const value = query.get(parameter);
-  if (value === undefined) return undefined;
+  if (value === undefined || value === '') return undefined;
   if (CONTROL_CHARACTER.test(value)) {
     throw invalidArgument(parameter, value, 'A header cannot hold control characters.');
   }

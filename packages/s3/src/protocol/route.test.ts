@@ -148,6 +148,25 @@ describe('headers in a presigned URL', () => {
     expect(headers.has('x-amz-signature')).toBe(false);
   });
 
+  it('may be written in any case, as some SDKs do', () => {
+    const query =
+      'X-Amz-Signature=s&X-Amz-Checksum-Mode=ENABLED&X-Amz-Sdk-Checksum-Algorithm=CRC32';
+    const { headers } = route(`GET /photos/a?${query}`);
+    expect(headers.get('x-amz-checksum-mode')).toBe('ENABLED');
+    expect(headers.has('x-amz-sdk-checksum-algorithm')).toBe(false);
+  });
+
+  it('must be what a header could be', () => {
+    for (const evil of [
+      'x-amz-meta-a=%0d%0ax: y',
+      'x-amz-meta-a%0d%0ab=c',
+      'x-amz-meta-%C3%A9=c',
+    ]) {
+      const target = `PUT /photos/a?X-Amz-Signature=s&${evil.replace(' ', '%20')}`;
+      expect(codeOf(target)).toBe('InvalidArgument');
+    }
+  });
+
   it('make a copy of a PUT, since they are signed', () => {
     const query = 'X-Amz-Signature=s&x-amz-copy-source=%2Fa%2Fb';
     expect(route(`PUT /photos/a?${query}`).operation).toBe('CopyObject');

@@ -10,9 +10,10 @@
  *
  * Source: S3 User Guide, "Virtual hosting of buckets"; S3 API Reference, "Actions".
  */
-import { S3Error } from '../errors.ts';
+import { invalidArgument, S3Error } from '../errors.ts';
 import { requireBucketName, requireObjectKey } from './bucket-name.ts';
 import { algorithmOfHeader, checksumOfNothing } from './checksum.ts';
+import { CONTROL_CHARACTER, HEADER_NAME } from './headers.ts';
 import type { RequestHead, RequestHeaders } from './headers.ts';
 import { percentDecode } from './percent.ts';
 import { Query } from './query.ts';
@@ -86,6 +87,18 @@ export interface ObjectRoute extends RouteBase {
 
 /** What a request asks for, of whom. */
 export type Route = ServiceRoute | BucketRoute | ObjectRoute;
+
+/** What a signature in the query is made of; everything else in `x-amz-` is a header. */
+const SIGNATURE_PARAMETERS: ReadonlySet<string> = new Set([
+  'x-amz-algorithm',
+  'x-amz-content-sha256',
+  'x-amz-credential',
+  'x-amz-date',
+  'x-amz-expires',
+  'x-amz-security-token',
+  'x-amz-signature',
+  'x-amz-signedheaders',
+]);
 
 /** Parameters that may stand without a value and choose no sub-resource. */
 const PLAIN_PARAMETERS: ReadonlySet<string> = new Set([
@@ -285,15 +298,20 @@ function refuseUnknownParameters(query: Query): void {
 
 function withQueryHeaders(headers: RequestHeaders, query: Query): RequestHeaders {
   const merged = new Map(headers);
-  for (const { name, value } of query.parameters) {
-    // Lower case tells a header that moved from the parameters of the signature (X-Amz-Date).
-    if (!name.startsWith('x-amz-') || merged.has(name)) continue;
+  for (const parameter of query.parameters) {
+    const name = parameter.name.toLowerCase();
+    if (!name.startsWith('x-amz-') || merged.has(name) || SIGNATURE_PARAMETERS.has(name)) continue;
     // An SDK that signs before it knows the body sends the checksum of an empty one along, and the
     // name of its algorithm. Neither says anything of the body that comes.
     if (name === 'x-amz-sdk-checksum-algorithm') continue;
     const algorithm = algorithmOfHeader(name);
-    if (algorithm !== undefined && value === checksumOfNothing(algorithm)) continue;
-    merged.set(name, Buffer.from(value, 'utf8').toString('latin1'));
+    if (algorithm !== undefined && parameter.value === checksumOfNothing(algorithm)) continue;
+    // What could not have come as a header could not be sent back as one either.
+    if (!HEADER_NAME.test(name) || CONTROL_CHARACTER.test(parameter.value)) {
+      const message = 'A parameter that stands for a header must be one that a header could be.';
+      throw invalidArgument(parameter.name, parameter.value, message);
+    }
+    merged.set(name, Buffer.from(parameter.value, 'utf8').toString('latin1'));
   }
   return merged;
 }
