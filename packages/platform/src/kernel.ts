@@ -57,12 +57,17 @@ let loaded: Kernel | undefined;
  * The calls of this machine. Throws `KERNEL_CALLS_UNAVAILABLE`.
  *
  * Loaded on first use, so that importing this package works everywhere.
+ *
+ * @param importForeign for tests: where koffi comes from.
  */
-export async function loadKernel(): Promise<Kernel> {
-  if (loaded !== undefined) return loaded;
+export async function loadKernel(
+  importForeign: () => Promise<{ default: typeof koffi }> = importKoffi,
+): Promise<Kernel> {
+  if (loaded !== undefined && importForeign === importKoffi) return loaded;
   try {
-    const { default: foreign } = await import('koffi');
+    const { default: foreign } = await importForeign();
     loaded = bindKernel(foreign);
+    return loaded;
   } catch (error) {
     throw new PlatformError(
       `Cannot call the C library of this machine (${process.platform}-${process.arch}), so no ` +
@@ -72,8 +77,9 @@ export async function loadKernel(): Promise<Kernel> {
       { cause: error },
     );
   }
-  return loaded;
 }
+
+const importKoffi = (): Promise<{ default: typeof koffi }> => import('koffi');
 
 type NativeCall = (...parameters: unknown[]) => number;
 

@@ -1,13 +1,18 @@
-import { describe, expect, it } from 'vitest';
+import { spawnSync } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
 
 import { readHostIdentity } from './host-identity.ts';
+import { loadKernel } from './kernel.ts';
 import { openSystemClock } from './system-clock.ts';
 import { SystemRandom } from './system-random.ts';
+
+const index = join(import.meta.dirname, 'index.ts');
 
 describe('the clock of this machine', () => {
   it('counts from boot, suspended time included, in fractions of a ms', async () => {
     const clock = await openSystemClock();
-    const { readFile } = await import('node:fs/promises');
     const beforeMs = clock.monotonicMs();
     const uptimeMs = Number.parseFloat(await readFile('/proc/uptime', 'utf8')) * 1000;
     const afterMs = clock.monotonicMs();
@@ -15,6 +20,41 @@ describe('the clock of this machine', () => {
     expect(uptimeMs).toBeGreaterThanOrEqual(beforeMs - 10);
     expect(uptimeMs).toBeLessThanOrEqual(afterMs);
     expect(Number.isInteger(beforeMs) && Number.isInteger(afterMs)).toBe(false);
+  });
+});
+
+describe('a timer of this machine', () => {
+  it('does not keep the process alive', () => {
+    const program = `import { openSystemClock } from ${JSON.stringify(index)};
+      const clock = await openSystemClock();
+      clock.startTimer(3_600_000, () => undefined);
+      console.log('started');`;
+    const run = spawnSync(process.execPath, ['--input-type=module-typescript', '-e', program], {
+      encoding: 'utf8',
+    });
+    expect(run.stderr).toBe('');
+    expect(run).toMatchObject({ status: 0, stdout: 'started\n' });
+  });
+
+  it('may be longer than the longest that Node keeps', async () => {
+    const clock = await openSystemClock();
+    const ran = vi.fn();
+    const timer = clock.startTimer(2 ** 33, ran);
+    // Node runs a delay beyond 2^31 - 1 ms at once.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    timer.cancel();
+    expect(ran).not.toHaveBeenCalled();
+  });
+});
+
+describe('a machine without the calls of the C library', () => {
+  it('is told apart from every other failure', async () => {
+    const broken = (): Promise<never> => Promise.reject(new Error('no binary'));
+    await expect(loadKernel(broken)).rejects.toMatchObject({
+      code: 'KERNEL_CALLS_UNAVAILABLE',
+      message: expect.stringContaining('no binary') as string,
+    });
+    await expect(loadKernel()).resolves.toBeDefined();
   });
 });
 

@@ -9,9 +9,9 @@
 import type { SeededRandom } from '@dozo/base';
 
 /** The smallest unit that a disk writes whole, in bytes. */
-export const SECTOR_BYTES = 512;
+const SECTOR_BYTES = 512;
 /** The unit that most disks write whole, in bytes. */
-export const BLOCK_BYTES = 4096;
+const BLOCK_BYTES = 4096;
 
 /**
  * How finely a crash may tear a write: not at all, at 4 KiB blocks, or at 512-byte sectors.

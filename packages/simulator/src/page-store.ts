@@ -8,7 +8,7 @@
  */
 
 /** Bytes of a page. */
-export const PAGE_BYTES = 4096;
+const PAGE_BYTES = 4096;
 /** Pages of one chunk of the table. */
 const CHUNK_PAGES = 128;
 
