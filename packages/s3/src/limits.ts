@@ -18,7 +18,7 @@ export const BUCKET_NAME_LENGTH_MAX = 63;
 /** Bytes of one PUT or one part. Source: S3 User Guide, "Multipart upload limits". */
 export const BODY_BYTES_MAX = 5 * GIBIBYTE;
 /** Bytes of every part but the last. */
-export const PART_BYTES_MIN = 5 * MEBIBYTE;
+const PART_BYTES_MIN = 5 * MEBIBYTE;
 /** Parts are numbered `[1, PART_NUMBER_MAX]`. */
 export const PART_NUMBER_MAX = 10_000;
 /** Bytes of names (without `x-amz-meta-`) and values of user metadata together. */

@@ -8,7 +8,7 @@ import { createHash, createHmac } from 'node:crypto';
 export const ACCESS_KEY_ID = 'AKIAIOSFODNN7EXAMPLE';
 export const SECRET_ACCESS_KEY = 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY';
 
-export const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD';
+const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD';
 export const SHA256_OF_NOTHING = sha256('');
 
 /** What a client wants to send. Paths and queries as they stand on the request line. */

@@ -1,7 +1,7 @@
 /**
  * The S3 protocol, pure: parse, check signatures, decode bodies, render. No I/O, no time of its own.
  */
-export { requireBucketName, requireObjectKey } from './bucket-name.ts';
+export { requireObjectKey } from './bucket-name.ts';
 export type {
   Checksum,
   ChecksumAlgorithm,
@@ -10,7 +10,6 @@ export type {
   UploadChecksum,
 } from './checksum.ts';
 export { combineChecksums } from './checksum-combine.ts';
-export type { ChecksummedPart } from './checksum-combine.ts';
 export {
   checksumHeaders,
   parseChecksumAlgorithm,
@@ -27,21 +26,18 @@ export {
   parseReadConditions,
   parseWriteConditions,
 } from './conditions.ts';
-export type { Conditions, ObjectState } from './conditions.ts';
+export type { Conditions } from './conditions.ts';
 export { parseCopySource, parseMetadataDirective } from './copy-source.ts';
-export type { CopySource } from './copy-source.ts';
 export { parseRequestHeaders } from './headers.ts';
-export type { RequestHead, RequestHeaders } from './headers.ts';
+export type { RequestHead } from './headers.ts';
 export { httpDate } from './dates.ts';
 export { parseListParameters, parsePartNumber, parsePartNumberMarker } from './list-parameters.ts';
-export type { ListParameters } from './list-parameters.ts';
 export { parseObjectHeaders, renderObjectHeaders } from './object-headers.ts';
 export type { ObjectHeaders } from './object-headers.ts';
 export { createBodyDecoder, decodeWholeBody } from './payload.ts';
 export type { BodyDecoder, BodySummary } from './payload-decoder.ts';
 export { planBody } from './payload-plan.ts';
-export type { BodyOptions, BodyPlan } from './payload-plan.ts';
-export { Query } from './query.ts';
+export type { BodyPlan } from './payload-plan.ts';
 export { contentRange, parseCopySourceRange, parseRange } from './range.ts';
 export type { BodyRange } from './range.ts';
 export { routeRequest } from './route.ts';
@@ -51,24 +47,22 @@ export type {
   ObjectOperation,
   ObjectRoute,
   Route,
-  ServiceOperation,
   ServiceRoute,
 } from './route.ts';
 export { SignatureVerifier } from './signature-v4.ts';
-export type { Authentication, ChunkSigning } from './signature-v4.ts';
+export type { Authentication } from './signature-v4.ts';
 export {
   answerBucketSubresource,
   answerObjectSubresource,
   checkExpectedOwner,
   refuseUnsupportedHeaders,
 } from './subresources.ts';
-export type { FixedAnswer } from './subresources.ts';
 export {
   parseCompleteMultipartUpload,
   parseCreateBucketConfiguration,
   parseDelete,
 } from './xml-parse.ts';
-export type { CompletedPart, DeleteRequest, DeleteRequestObject } from './xml-parse.ts';
+export type { CompletedPart, DeleteRequestObject } from './xml-parse.ts';
 export {
   renderCompleteMultipartUpload,
   renderCopyObject,
@@ -78,7 +72,7 @@ export {
   renderInitiateMultipartUpload,
   renderLocation,
 } from './xml-render.ts';
-export type { CopyResult, DeletedKey, DeleteFailure, Owner, RenderedError } from './xml-render.ts';
+export type { DeletedKey, DeleteFailure, Owner } from './xml-render.ts';
 export {
   renderListBuckets,
   renderListMultipartUploads,
@@ -86,15 +80,4 @@ export {
   renderListObjectsV2,
   renderListObjectVersions,
   renderListParts,
-} from './xml-render-list.ts';
-export type {
-  ListedBucket,
-  ListedObject,
-  ListedPart,
-  ListedUpload,
-  ListMultipartUploadsResult,
-  ListObjectsResult,
-  ListObjectsV2Result,
-  ListObjectVersionsResult,
-  ListPartsResult,
 } from './xml-render-list.ts';
