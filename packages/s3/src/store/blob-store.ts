@@ -9,7 +9,7 @@
 import { hasCode } from '@dozo/base';
 import type { Shard } from '@dozo/replica';
 import { CHUNK_DELETES_AT_ONCE_MAX } from '../limits.ts';
-import { CHUNK_KEY, chunkNameOf, chunkRoutingKey } from './keys.ts';
+import { CHUNK_KEY, chunkRoutingKey } from './keys.ts';
 import { chunkCountOf } from './records.ts';
 import type { BlobRef } from './records.ts';
 import type { StoreContext } from './store-context.ts';
@@ -77,11 +77,16 @@ export class BlobStore {
   /** Deletes every chunk that exists under a blob's id, however many were written. */
   async deleteFound(owner: Shard, blobId: Uint8Array): Promise<number> {
     const { store, pools } = this.#context;
-    // Chunk numbers have four bytes, so the blob's own id sorts in front of all its chunks.
     const prefix = Buffer.concat([owner.routingKey, blobId]);
+    // Routing keys of one length come in byte order, so what follows chunk 0 are the others.
+    const first = this.#chunkShard(owner, blobId, 0);
     let count = 0;
-    for await (const routingKey of store.routingKeys(pools.data, prefix)) {
-      if (!startsWith(routingKey, prefix) || chunkNameOf(routingKey) === undefined) break;
+    if ((await store.stat(first, CHUNK_KEY)) !== undefined) {
+      await store.transact({ ...first, deletes: [CHUNK_KEY] });
+      count += 1;
+    }
+    for await (const routingKey of store.routingKeys(pools.data, first.routingKey)) {
+      if (!startsWith(routingKey, prefix)) break;
       await store.transact({ pool: pools.data, routingKey, deletes: [CHUNK_KEY] });
       count += 1;
     }
