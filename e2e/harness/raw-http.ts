@@ -75,6 +75,8 @@ export function readAnswer(socket: Socket): Promise<RawAnswer> {
 function isWhole(text: string): boolean {
   const headEnd = text.indexOf('\r\n\r\n');
   if (headEnd < 0) return false;
+  // These have no body, and so no length.
+  if (/^HTTP\/1\.1 (204|304)/.test(text)) return true;
   const length = /\r\ncontent-length: *(\d+)/i.exec(text.slice(0, headEnd + 2))?.[1];
   return length !== undefined && text.length >= headEnd + 4 + Number(length);
 }
