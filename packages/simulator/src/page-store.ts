@@ -1,10 +1,11 @@
 /**
  * Sparse bytes that can be copied in constant time.
  *
- * Content is a two-level table of 4 KiB pages. A fork shares everything with its origin; whichever
- * writes first copies the table chunk and the page that it changes. Ownership is told by a token: a
- * chunk or page may be changed in place only by the store whose token it carries, and a fork gives
- * both stores new tokens. Pages that were never written are zero and take no memory.
+ * Content is a two-level table of 4 KiB pages. Pages never change: writing puts other pages in their
+ * place, where a whole page is a view of the bytes that were written, without a copy. A fork shares
+ * everything with its origin; whichever writes first copies the chunk of the table that it changes.
+ * Who may change a chunk in place is told by a token, and a fork gives both stores new tokens. Pages
+ * that were never written are zero and take no memory.
  */
 
 /** Bytes of a page. */
@@ -12,14 +13,9 @@ const PAGE_BYTES = 4096;
 /** Pages of one chunk of the table. */
 const CHUNK_PAGES = 128;
 
-interface Page {
-  readonly owner: object;
-  readonly bytes: Uint8Array;
-}
-
 interface Chunk {
   readonly owner: object;
-  readonly pages: (Page | undefined)[];
+  readonly pages: (Uint8Array | undefined)[];
 }
 
 /** Bytes of a fixed size, zero at first, with cheap forks. */
@@ -45,36 +41,36 @@ export class PageStore {
       const page =
         this.#chunks[Math.floor(pageIndex / CHUNK_PAGES)]?.pages[pageIndex % CHUNK_PAGES];
       if (page === undefined) into.fill(0, done, done + count);
-      else into.set(page.bytes.subarray(start, start + count), done);
+      else into.set(page.subarray(start, start + count), done);
       done += count;
     }
   }
 
-  /** Copies `bytes` to `offset`. */
+  /** Puts `bytes` at `offset`. They belong to the store from then on and must never change. */
   write(offset: number, bytes: Uint8Array): void {
     let done = 0;
     while (done < bytes.length) {
       const pageIndex = Math.floor((offset + done) / PAGE_BYTES);
       const start = (offset + done) % PAGE_BYTES;
-      const count = Math.min(PAGE_BYTES - start, bytes.length - done);
-      const isWhole = count === PAGE_BYTES;
-      this.#ownPage(pageIndex, isWhole).set(bytes.subarray(done, done + count), start);
-      done += count;
+      const part = bytes.subarray(done, done + PAGE_BYTES - start);
+      const pages = this.#ownPages(Math.floor(pageIndex / CHUNK_PAGES));
+      if (part.length === PAGE_BYTES) {
+        pages[pageIndex % CHUNK_PAGES] = part;
+      } else {
+        const page = pages[pageIndex % CHUNK_PAGES]?.slice() ?? new Uint8Array(PAGE_BYTES);
+        page.set(part, start);
+        pages[pageIndex % CHUNK_PAGES] = page;
+      }
+      done += part.length;
     }
   }
 
-  #ownPage(pageIndex: number, isOverwritten: boolean): Uint8Array {
-    const chunkIndex = Math.floor(pageIndex / CHUNK_PAGES);
+  #ownPages(chunkIndex: number): (Uint8Array | undefined)[] {
     let chunk = this.#chunks[chunkIndex];
     if (chunk?.owner !== this.#owner) {
       chunk = { owner: this.#owner, pages: chunk?.pages.slice() ?? [] };
       this.#chunks[chunkIndex] = chunk;
     }
-    const page = chunk.pages[pageIndex % CHUNK_PAGES];
-    if (page?.owner === this.#owner) return page.bytes;
-    const bytes =
-      page === undefined || isOverwritten ? new Uint8Array(PAGE_BYTES) : page.bytes.slice();
-    chunk.pages[pageIndex % CHUNK_PAGES] = { owner: this.#owner, bytes };
-    return bytes;
+    return chunk.pages;
   }
 }

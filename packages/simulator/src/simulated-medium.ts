@@ -23,6 +23,7 @@ import { PageStore } from './page-store.ts';
 /** A write that a crash may still take. Belongs to the medium and its device handles. */
 export interface UnflushedWrite {
   readonly offset: number;
+  /** Never changes. */
   readonly bytes: Uint8Array;
   /** Whether it has resolved; only then does a flush cover it and a read see it. */
   isResolved: boolean;
@@ -91,7 +92,7 @@ export class SimulatedMedium {
       }
       const size = { offset: write.offset, sizeBytes: write.bytes.length };
       for (const range of drawSurvivors(random, tearing, size, keepProbability)) {
-        const bytes = write.bytes.slice(range.start, range.end);
+        const bytes = write.bytes.subarray(range.start, range.end);
         const offset = write.offset + range.start;
         after.#current.write(offset, bytes);
         if (kind === 'process') after.#unflushed.add({ offset, bytes, isResolved: true });
@@ -125,8 +126,10 @@ export class SimulatedMedium {
   /** Puts durable bytes there, without an operation: for tests that damage or prepare a medium. */
   poke(offset: number, bytes: Uint8Array): void {
     this.#checkRange(offset, bytes.length);
-    this.#current.write(offset, bytes);
-    this.#durable.write(offset, bytes);
+    // `slice` of a Node Buffer would be a view.
+    const copy = Uint8Array.prototype.slice.call(bytes);
+    this.#current.write(offset, copy);
+    this.#durable.write(offset, copy);
   }
 
   /** For `SimulatedDevice`: takes the lock for `holder` or throws `DEVICE_BUSY`. */
@@ -148,7 +151,10 @@ export class SimulatedMedium {
     if (this.#lockHolder === holder) this.#lockHolder = undefined;
   }
 
-  /** For `SimulatedDevice`: lists a write that has begun; a crash may keep parts of it from now on. */
+  /**
+   * For `SimulatedDevice`: lists a write that has begun; a crash may keep parts of it from now on. The
+   * bytes belong to the medium and must never change.
+   */
   beginWrite(offset: number, bytes: Uint8Array): UnflushedWrite {
     this.#checkRange(offset, bytes.length);
     const write = { offset, bytes, isResolved: false };
