@@ -142,7 +142,7 @@ export class SimulatedDevice implements Device {
       }
       return () => {
         if (fault?.effect === 'fail') throw this.#failure('read', offset, fault.cause ?? 'EIO');
-        into.set(this.#medium.peek(offset, into.length));
+        this.#medium.readInto(offset, into);
         this.#counts.bytesRead += into.length;
         if (fault?.effect === 'corrupt' && into.length > 0) {
           const index = this.#random.below(into.length);

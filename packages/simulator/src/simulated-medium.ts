@@ -117,9 +117,8 @@ export class SimulatedMedium {
 
   /** Bytes as reads see them now, without an operation. */
   peek(offset: number, sizeBytes: number): Uint8Array {
-    this.#checkRange(offset, sizeBytes);
     const bytes = new Uint8Array(sizeBytes);
-    this.#current.read(offset, bytes);
+    this.readInto(offset, bytes);
     return bytes;
   }
 
@@ -130,6 +129,12 @@ export class SimulatedMedium {
     const copy = Uint8Array.prototype.slice.call(bytes);
     this.#current.write(offset, copy);
     this.#durable.write(offset, copy);
+  }
+
+  /** For `SimulatedDevice`: fills `into` with what reads see now. */
+  readInto(offset: number, into: Uint8Array): void {
+    this.#checkRange(offset, into.length);
+    this.#current.read(offset, into);
   }
 
   /** For `SimulatedDevice`: takes the lock for `holder` or throws `DEVICE_BUSY`. */
