@@ -14,7 +14,7 @@
 import { assert } from '@dozo/base';
 import type { Clock, Device } from '@dozo/base';
 import { RESERVATION_SEGMENTS_MAX } from '@dozo/claim';
-import type { Claim, ClaimState } from '@dozo/claim';
+import type { CheckpointPointer, Claim, ClaimState, LogEnd } from '@dozo/claim';
 import type { Catalog } from './catalog.ts';
 import type { Counters } from './counters.ts';
 import { deviceOffset } from './geometry.ts';
@@ -94,7 +94,7 @@ export class LogWriter {
   #reservation: number[] = [];
   /** Where the newest durable manifest lies, if the slot does not say so yet. */
   #isSlotStale = false;
-  #manifestPlace: { segment: number; segmentOrdinal: number; groupOffset: number } | undefined;
+  #manifestPlace: CheckpointPointer | undefined;
 
   constructor(options: LogWriterOptions) {
     const { recovered } = options;
@@ -291,6 +291,11 @@ export class LogWriter {
     }
   }
 
+  /** How far the log is durable, for the note that a write or flush has failed. */
+  get durableEnd(): LogEnd | undefined {
+    return this.#current === undefined ? undefined : this.#logEnd(this.#current);
+  }
+
   /** Test switch `freeBeforeManifest`: lets go of what the manifest on the device still names. */
   forgetParts(): void {
     for (const { segment } of this.#parts) this.#catalog.segments.forgetNeeded(segment);
@@ -358,7 +363,7 @@ export class LogWriter {
     });
   }
 
-  #place(): { segment: number; segmentOrdinal: number; groupOffset: number } {
+  #place(): CheckpointPointer {
     const target = this.#opening ?? this.#current;
     assert(target !== undefined, 'no group is under construction');
     const { segment, ordinal: segmentOrdinal, offset } = target;
@@ -366,7 +371,7 @@ export class LogWriter {
     return { segment, segmentOrdinal, groupOffset };
   }
 
-  #logEnd(current: OpenSegment): { segment: number; segmentOrdinal: number; offset: number } {
+  #logEnd(current: OpenSegment): LogEnd {
     const { segment, ordinal: segmentOrdinal } = current;
     const { geometry } = this.#options.superblock;
     return { segment, segmentOrdinal, offset: deviceOffset(geometry, segment, current.offset) };

@@ -90,7 +90,7 @@ export async function openEngine(options: OpenOptions): Promise<Engine> {
     switches,
     onFailure: (error) => {
       life.end('failed');
-      noteFailure(claim, clock, error);
+      noteFailure(claim, log, clock, error);
     },
   });
   const reading = new Reading({
@@ -168,10 +168,15 @@ async function refuseDamage(parts: {
   );
 }
 
-/** Notes in the slot that a write failed, so that the next start verifies; it may fail as well. */
-function noteFailure(claim: Claim, clock: Clock, error: unknown): void {
+/**
+ * Notes in the slot that a write failed and how far the log was durable, so that the next start takes
+ * no more than that and verifies it. The note may fail as well; nothing more can be done then.
+ */
+function noteFailure(claim: Claim, log: LogWriter, clock: Clock, error: unknown): void {
   const cause = error instanceof Error ? error.message : String(error);
-  claim.update({ failedFlush: { wallMs: clock.wallMs(), cause } }).catch(() => undefined);
+  const logEnd = log.durableEnd;
+  const note = { failedFlush: { wallMs: clock.wallMs(), cause } };
+  claim.update(logEnd === undefined ? note : { ...note, logEnd }).catch(() => undefined);
 }
 
 function noSegment(device: Device): EngineError {

@@ -11,6 +11,9 @@
  *    the log went on; otherwise it is damage. A group whose heads are intact is taken even then:
  *    reading the damaged value will say so.
  *
+ * After a flush that failed, the page cache may show what is not on the disk. The holder notes the
+ * failure together with how far the log was durable, and exactly that much is taken.
+ *
  * The position in the log decides which record of a key is the newest: a record that reclaim moved
  * keeps its LSN and stands later.
  */
@@ -211,14 +214,21 @@ class Recovery {
   }
 
   async #replayTail(slot: Slot, start: LogStart): Promise<void> {
+    const strideBytes = this.#superblock.geometry.segmentStrideBytes;
     let { use } = start;
     let { offset, firstGroup } = start;
     for (;;) {
-      const next = await this.#findNext(slot, use);
-      const stop = next?.previous?.end ?? this.#superblock.geometry.segmentStrideBytes;
+      const limit = this.#limitOf(slot, use);
+      const next = limit === undefined ? await this.#findNext(slot, use) : undefined;
+      const stop = limit ?? next?.previous?.end ?? strideBytes;
       const from = { offset, firstGroup };
       this.#beginPart({ ...use, identity: start.identity, end: stop });
-      const end = await this.#replayOpenEnd(use, from, stop, next !== undefined);
+      const end = await this.#replayOpenEnd(
+        use,
+        from,
+        stop,
+        next !== undefined || limit !== undefined,
+      );
       this.#endPart({ ...use, identity: start.identity, start: offset, end, firstGroup });
       this.#checkLogEnd(slot, use, end);
       this.#nextOrdinal = Math.max(this.#nextOrdinal, use.ordinal + 1);
@@ -289,6 +299,13 @@ class Recovery {
       }
     }
     return undefined;
+  }
+
+  /** Where a segment ends because what lies beyond was never flushed with success. */
+  #limitOf(slot: Slot, use: SegmentUse): number | undefined {
+    const { failedFlush, logEnd } = slot;
+    if (failedFlush === undefined || logEnd?.segmentOrdinal !== use.ordinal) return undefined;
+    return logEnd.offset - this.#source.place(use.segment, 0);
   }
 
   #checkLogEnd(slot: Slot, use: SegmentUse, end: number): void {

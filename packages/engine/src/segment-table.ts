@@ -198,10 +198,13 @@ export class SegmentTable {
     }
   }
 
-  /** Test switch: retires a dead segment although the durable manifest needs it. */
+  /** Test switch: makes a dead segment the next to be written although recovery needs it. */
   forgetNeeded(segment: number): void {
     this.#needed.delete(segment);
     this.#retireIfDead(segment);
+    if (this.#states[segment] !== FREE || this.#free.at(-1) !== segment) return;
+    this.#free.pop();
+    this.#free.splice(this.#freeHead, 0, segment);
   }
 
   /**
