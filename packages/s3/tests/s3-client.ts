@@ -79,7 +79,8 @@ export class TestClient {
         readAll(response).then(resolve, reject);
       });
       request.on('error', reject);
-      request.end(input.body ?? '');
+      // As bytes: with text Node would write the headers as UTF-8 too.
+      request.end(Buffer.from(input.body ?? ''));
     });
   }
 
@@ -124,12 +125,15 @@ export class TestClient {
     const canonicalQuery = query
       .split('&')
       .filter((part) => part !== '')
-      .map((part) => (part.includes('=') ? part : `${part}=`))
+      .map((part) => {
+        const [name = '', value = ''] = part.split('=');
+        return `${canonical(name)}=${canonical(value)}`;
+      })
       .sort()
       .join('&');
-    const canonical = [
+    const request = [
       method,
-      path,
+      canonical(path).replaceAll('%2F', '/'),
       canonicalQuery,
       ...names.map((name) => `${name}:${(all[name] ?? '').trim()}`),
       '',
@@ -137,7 +141,7 @@ export class TestClient {
       payloadHash,
     ].join('\n');
     const scope = `${day}/us-east-1/s3/aws4_request`;
-    const hash = createHash('sha256').update(canonical).digest('hex');
+    const hash = createHash('sha256').update(request, 'latin1').digest('hex');
     let key: Buffer | string = `AWS4${this.#secret}`;
     for (const part of scope.split('/')) key = createHmac('sha256', key).update(part).digest();
     const signature = createHmac('sha256', key)
@@ -148,6 +152,14 @@ export class TestClient {
       `SignedHeaders=${names.join(';')}, Signature=${signature}`;
     return all;
   }
+}
+
+/** Encodes what is encoded in some way as Signature V4 does. */
+function canonical(text: string): string {
+  return encodeURIComponent(decodeURIComponent(text)).replace(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
 }
 
 /** Reads an answer to its end; rejects where the connection broke before. */
