@@ -13,7 +13,11 @@ export const STOP_MS_MAX = 27_000;
  */
 export const SIGNAL_REPEAT_MS = 500;
 
-/** A failed engine gets so long to note the failure in its slot before the process ends. */
+/** A failed engine gets so long to note the failure in its slot, looked for at this interval. */
+export const FAILURE_NOTE_MS = 2_000;
+export const FAILURE_NOTE_STEP_MS = 20;
+
+/** What was opened gets so long to close after a failure before the process ends. */
 export const FAILED_CLOSE_MS = 3_000;
 
 /** How often a running daemon looks whether its engine still works. */

@@ -1,4 +1,5 @@
 /** `dozo device` and `dozo status`, on device files, beside real daemons. */
+import { execFileSync } from 'node:child_process';
 import { open, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -55,6 +56,16 @@ async function overwrite(offset: number, bytes: Uint8Array): Promise<void> {
   const handle = await open(path, 'r+');
   await handle.write(bytes, 0, bytes.length, offset);
   await handle.close();
+}
+
+/** Needs root, and a kernel with loop devices. */
+function hasLoopDevices(): boolean {
+  try {
+    execFileSync('losetup', ['-f'], { stdio: 'ignore' });
+    return process.getuid?.() === 0;
+  } catch {
+    return false;
+  }
 }
 
 describe('dozo device format', () => {
@@ -145,6 +156,34 @@ describe('dozo device format', () => {
       status: 4,
     });
     expect(await dozo(['device', 'show', `${path}-new`])).toMatchObject({ status: 6 });
+  });
+});
+
+describe.runIf(hasLoopDevices())('a block device', () => {
+  it('is formatted only when nothing is on it, served, and refused to everybody else', async () => {
+    await writeFile(path, '');
+    await truncate(path, 160 * MIB);
+    await overwrite(1080, Buffer.from([0x53, 0xef]));
+    const block = execFileSync('losetup', ['-f', '--show', path], { encoding: 'utf8' }).trim();
+    try {
+      const refused = await dozo(['device', 'format', block]);
+      expect(refused.status).toBe(4);
+      expect(refused.errors).toContain('ext4 file system');
+      expect(await dozo(['device', 'format', block, '--force', '--yes'])).toMatchObject({
+        status: 0,
+      });
+      const daemon = workplace.up(['--device', block]);
+      const { pid } = await workplace.ready(daemon);
+      const held = await dozo(['device', 'format', block, '--force', '--yes']);
+      expect(held.status).toBe(3);
+      expect(held.errors).toContain(`process ${pid} on host`);
+      daemon.child.kill('SIGTERM');
+      expect(await daemon.ended).toMatchObject({ status: 0 });
+      expect(await dozo(['device', 'verify', block])).toMatchObject({ status: 0 });
+    } finally {
+      await workplace.end();
+      execFileSync('losetup', ['-d', block]);
+    }
   });
 });
 

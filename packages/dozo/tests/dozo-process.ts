@@ -27,16 +27,19 @@ export interface Ready {
   readonly device: string;
 }
 
-/** One started process and what it says. */
+/** One started process and what it says. `launcher` is shell code that goes before it. */
 export class DozoProcess {
   readonly child: ChildProcess;
   readonly ended: Promise<Ended>;
   output = '';
   errors = '';
 
-  constructor(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
+  constructor(args: readonly string[], environment: NodeJS.ProcessEnv = {}, launcher?: string) {
     const { PATH } = process.env;
-    this.child = spawn(process.execPath, [BIN, ...args], { env: { PATH, ...environment } });
+    const command = [process.execPath, BIN, ...args];
+    const [program = '', ...rest] =
+      launcher === undefined ? command : ['sh', '-c', `${launcher}; exec "$0" "$@"`, ...command];
+    this.child = spawn(program, rest, { env: { PATH, ...environment } });
     this.child.stdout?.on('data', (data: Buffer) => (this.output += data.toString()));
     this.child.stderr?.on('data', (data: Buffer) => (this.errors += data.toString()));
     this.ended = new Promise((resolve) => {
@@ -79,20 +82,29 @@ export class Workplace {
   readonly #processes: DozoProcess[] = [];
 
   /** Runs any command. */
-  run(args: readonly string[], environment: NodeJS.ProcessEnv = {}): DozoProcess {
-    const started = new DozoProcess(args, environment);
+  run(
+    args: readonly string[],
+    environment: NodeJS.ProcessEnv = {},
+    launcher?: string,
+  ): DozoProcess {
+    const started = new DozoProcess(args, environment, launcher);
     this.#processes.push(started);
     return started;
   }
 
   /** Starts `dozo up` on this workplace's data directory, with ports of its own. */
-  up(args: readonly string[] = [], environment: NodeJS.ProcessEnv = {}): DozoProcess {
+  up(
+    args: readonly string[] = [],
+    environment: NodeJS.ProcessEnv = {},
+    launcher?: string,
+  ): DozoProcess {
     const fixed = ['--data', this.data, '--port', '0', '--ready-file', this.readyFile];
-    return this.run(['up', ...fixed, '--log-format', 'json', ...args], {
+    const credentials = {
       DOZO_ACCESS_KEY_ID: ACCESS_KEY_ID,
       DOZO_SECRET_ACCESS_KEY: SECRET,
       ...environment,
-    });
+    };
+    return this.run(['up', ...fixed, '--log-format', 'json', ...args], credentials, launcher);
   }
 
   /** Waits until a started `dozo up` serves. */
@@ -101,9 +113,14 @@ export class Workplace {
     return JSON.parse(readFileSync(this.readyFile, 'utf8')) as Ready;
   }
 
-  async clear(): Promise<void> {
+  /** Ends every process that it has started. */
+  async end(): Promise<void> {
     for (const { child } of this.#processes) child.kill('SIGKILL');
     await Promise.all(this.#processes.map(({ ended }) => ended));
+  }
+
+  async clear(): Promise<void> {
+    await this.end();
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

@@ -1,13 +1,16 @@
 /** `dozo up` as a process: how it starts, serves, stops, dies, and comes back. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
 import { request } from 'node:https';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { dozo } from './command-line.ts';
 import { SECRET, SIZE, Workplace } from './dozo-process.ts';
 import type { DozoProcess } from './dozo-process.ts';
 import { send, signedHeaders } from './signed-request.ts';
@@ -100,6 +103,33 @@ describe('dozo up', () => {
     expect(output + errors).not.toContain(SecretAccessKey);
   });
 
+  it('refuses half a pair of credentials before it makes anything', async () => {
+    const environment = { DOZO_SECRET_ACCESS_KEY: undefined };
+    const { status, errors } = await workplace.up(['--size', SIZE], environment).ended;
+    expect(status).toBe(2);
+    expect(errors).toMatch(
+      /^dozo: DOZO_ACCESS_KEY_ID is set and DOZO_SECRET_ACCESS_KEY is not.*\n$/,
+    );
+    expect(existsSync(workplace.data)).toBe(false);
+  });
+
+  it.each([
+    { bug: 'an exception that nothing catches', code: 'throw new Error("boom")' },
+    { bug: 'a rejection that nothing handles', code: 'Promise.reject(new Error("boom"))' },
+  ])('ends with a status of its own, and a trace in the log, at $bug', async ({ code }) => {
+    const planted = encodeURIComponent(`process.on('SIGUSR2', () => { ${code} })`);
+    const NODE_OPTIONS = `--import=data:text/javascript,${planted}`;
+    const daemon = workplace.up(['--size', SIZE], { NODE_OPTIONS });
+    await workplace.ready(daemon);
+    daemon.child.kill('SIGUSR2');
+    expect((await daemon.ended).status).toBe(70);
+    expect(daemon.logLines().at(-1)).toMatchObject({
+      level: 'fatal',
+      msg: 'this is a bug in dozo, please report it',
+      err: { message: 'boom', stack: expect.stringContaining('Error: boom') as string },
+    });
+  });
+
   it('never shows a secret of the environment either', async () => {
     const daemon = workplace.up(['--size', SIZE, '--log-level', 'trace']);
     await putObject((await workplace.ready(daemon)).endpoint, 'x');
@@ -112,7 +142,6 @@ describe('dozo up', () => {
     const { endpoint, healthEndpoint } = await workplace.ready(daemon);
     await putObject(endpoint, 'x');
     const { hostname: host, port } = new URL(endpoint);
-    const { connect } = await import('node:net');
     // A request that never ends keeps the clean stop waiting.
     const slow = connect(Number(port), host);
     const url = `${endpoint}/bucket/slow`;
@@ -142,7 +171,6 @@ describe('dozo up', () => {
   it('refuses a device file that is garbage, in one line, and leaves it as it is', async () => {
     const garbage = join(workplace.directory, 'garbage');
     const content = Buffer.alloc(2 ** 20, 'garbage ');
-    const { writeFileSync } = await import('node:fs');
     writeFileSync(garbage, content);
     const { status, errors } = await workplace.up(['--device', garbage]).ended;
     expect(status).toBe(4);
@@ -195,6 +223,21 @@ describe('dozo up', () => {
     expect(status).toBe(200);
   });
 
+  it('serves buckets as hosts below a domain', async () => {
+    const daemon = workplace.up(['--size', SIZE, '--domain', 's3.test']);
+    const { endpoint } = await workplace.ready(daemon);
+    await putObject(endpoint, 'by its host');
+    const { port } = new URL(endpoint);
+    const url = `http://bucket.s3.test:${port}/key`;
+    const headers = { ...signedHeaders({ method: 'GET', url }), host: `bucket.s3.test:${port}` };
+    const body = await new Promise((resolve, reject) => {
+      get({ host: '127.0.0.1', port, path: '/key', headers }, (response) => {
+        text(response).then(resolve, reject);
+      }).on('error', reject);
+    });
+    expect(body).toBe('by its host');
+  });
+
   it('goes on when nobody reads what it says', async () => {
     const daemon = workplace.up(['--size', SIZE, '--log-level', 'trace']);
     const { endpoint } = await workplace.ready(daemon);
@@ -214,5 +257,41 @@ describe('dozo up', () => {
     const daemon = workplace.up(['--size', SIZE]);
     await putObject((await workplace.ready(daemon)).endpoint, 'made it');
     await stopClean(daemon);
+  });
+
+  it('ends with a status of its own when the device fails, and verifies before it serves again', async () => {
+    const device = join(workplace.directory, 'device');
+    const made = await dozo(['device', 'format', device, '--size', SIZE]);
+    expect(made).toMatchObject({ status: 0 });
+    // The kernel refuses every write behind the first 12 MiB of a file: a disk that has died there.
+    const limit = `trap '' XFSZ; ulimit -f ${12 * 2048}`;
+    const daemon = workplace.up(['--device', device], {}, limit);
+    const { endpoint } = await workplace.ready(daemon);
+    await putObject(endpoint, 'written before');
+    const body = Buffer.alloc(6 * 2 ** 20, 'x');
+    const statuses = await Promise.all(
+      [1, 2].map((number) =>
+        send({ method: 'PUT', url: `${endpoint}/bucket/large${number}`, body }).then(
+          ({ status }) => status,
+          () => 'cut off',
+        ),
+      ),
+    );
+    expect(statuses).not.toEqual([200, 200]);
+    expect((await daemon.ended).status).toBe(7);
+    expect(daemon.logLines().at(-1)).toMatchObject({ level: 'fatal', code: 'DEVICE_FAILED' });
+    expect(existsSync(workplace.readyFile)).toBe(false);
+    expect((await dozo(['device', 'show', device])).output).toMatch(
+      /a write or flush failed at .*EFBIG/,
+    );
+
+    const again = workplace.up(['--device', device]);
+    expect(await getObject((await workplace.ready(again)).endpoint)).toBe('written before');
+    expect(again.logLines()).toContainEqual(
+      expect.objectContaining({
+        msg: 'the last holder saw a write fail: verifying all of the device',
+      }),
+    );
+    await stopClean(again);
   });
 });

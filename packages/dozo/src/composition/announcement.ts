@@ -7,8 +7,8 @@ export interface Announcement {
   readonly healthEndpoint: string;
   readonly dataDirectory: string;
   readonly awsConfigFile: string;
-  /** This start made the device: show how to begin. */
-  readonly isFirstStart: boolean;
+  /** Nothing is stored yet: show how to begin. */
+  readonly isEmpty: boolean;
 }
 
 /** The lines for standard output. Holds no secret. */
@@ -26,7 +26,7 @@ export function announcementText(announcement: Announcement): string {
     `  health        ${announcement.healthEndpoint}/readyz`,
     '',
   ];
-  if (announcement.isFirstStart) {
+  if (announcement.isEmpty) {
     lines.push('  Three lines to try:', '');
     lines.push(...awsLinesToTry(profile, announcement.awsConfigFile), '');
   }

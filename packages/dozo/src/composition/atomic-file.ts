@@ -4,8 +4,10 @@
  * The bytes go to a temporary name in the same directory, are flushed, and take their real name in
  * one step: by `rename` where the newer one wins, by `link` where the first one must stay.
  */
-import { link, open, rename, rm, unlink } from 'node:fs/promises';
+import { link, open, rename, rm, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+
+import { causeName } from '../errors.ts';
 
 export interface NewFile {
   readonly path: string;
@@ -15,7 +17,7 @@ export interface NewFile {
 }
 
 /** A name beside `path` that no other process uses. */
-export function temporaryPath(path: string, unique: string): string {
+function temporaryPath(path: string, unique: string): string {
   return join(dirname(path), `.${basename(path)}.${unique}.new`);
 }
 
@@ -52,12 +54,18 @@ export async function createFileOnce(file: NewFile, unique: string): Promise<boo
  *
  * @returns false if the name was taken; `temporary` then still has its own.
  */
-export async function publish(temporary: string, path: string): Promise<boolean> {
+async function publish(temporary: string, path: string): Promise<boolean> {
   try {
     await link(temporary, path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
+    const name = causeName(error);
+    if (name === 'EEXIST') return false;
+    if (name !== 'EPERM' && name !== 'EOPNOTSUPP' && name !== 'ENOSYS') throw error;
+    // A file system without links (FAT, some network file systems); only there two may race.
+    if (await exists(path)) return false;
+    await rename(temporary, path);
+    await flushDirectory(dirname(path));
+    return true;
   }
   await unlink(temporary);
   await flushDirectory(dirname(path));
@@ -65,12 +73,22 @@ export async function publish(temporary: string, path: string): Promise<boolean>
 }
 
 /** Makes the names in a directory durable. */
-export async function flushDirectory(path: string): Promise<void> {
+async function flushDirectory(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (causeName(error) === 'ENOENT') return false;
+    throw error;
   }
 }
 

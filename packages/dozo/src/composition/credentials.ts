@@ -63,7 +63,11 @@ export async function provideCredentials(
   return published;
 }
 
-/** The pair of variables; undefined if neither is set. Half a pair is an error. */
+/**
+ * The pair of variables; undefined if neither is set.
+ *
+ * Throws `CREDENTIALS_INVALID` for half a pair, and for one that clients could not sign with.
+ */
 export function credentialsFromEnvironment(
   environment: NodeJS.ProcessEnv,
 ): Credentials | undefined {

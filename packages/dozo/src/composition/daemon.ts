@@ -8,12 +8,13 @@
  * Stop is the reverse: not ready, no new requests, running ones end, the engine closes clean; the
  * health port answers until then.
  */
-import { hexOfBytes } from '@dozo/base';
+import { hexOfBytes, sleep } from '@dozo/base';
 import type { Clock, Device, Random } from '@dozo/base';
-import { formatDevice, openEngine } from '@dozo/engine';
+import { formatDevice, inspectDevice, openEngine } from '@dozo/engine';
 import type { Engine } from '@dozo/engine';
 import type { Logger } from 'pino';
 
+import { FAILURE_NOTE_MS, FAILURE_NOTE_STEP_MS } from '../limits.ts';
 import { dozoVersion } from '../version.ts';
 import { replaceFile } from './atomic-file.ts';
 import { awsConfigText } from './aws-profile.ts';
@@ -33,6 +34,7 @@ import type { RuntimeInfo } from './runtime-file.ts';
 import { startS3Service } from './s3-service.ts';
 import type { S3Service } from './s3-service.ts';
 import { openServedDevice } from './served-device.ts';
+import { logVerifyProgress } from './verify-progress.ts';
 import type { TlsFiles } from './tls-files.ts';
 import type { UpSettings } from './up-settings.ts';
 
@@ -49,7 +51,8 @@ export interface DaemonParts {
 export interface Serving {
   readonly profile: AwsProfile;
   readonly info: RuntimeInfo;
-  readonly isFirstStart: boolean;
+  /** Nothing is stored yet. */
+  readonly isEmpty: boolean;
 }
 
 /** See the file comment. Started once, stopped once. */
@@ -81,7 +84,7 @@ export class Daemon {
     const format = async (device: Device): Promise<void> => {
       await formatDevice({ device, clock, random });
     };
-    const { device, isNew } = await openServedDevice(settings, format, log);
+    const device = await openServedDevice(settings, format, log);
     this.#device = device;
     // The device is ours, so whoever wrote these is gone.
     await this.#removeRuntimeFiles();
@@ -94,7 +97,8 @@ export class Daemon {
     });
     const holder = claimHolder(environment);
     const startMs = clock.monotonicMs();
-    this.#engine = await openEngine({ device, clock, random, holder });
+    const onVerifyProgress = logVerifyProgress(log);
+    this.#engine = await openEngine({ device, clock, random, holder, onVerifyProgress });
     this.#watch = watchEngine(this.#engine, clock);
     const { keyCount, liveBytes } = this.#engine.stats();
     const openMs = Math.round(clock.monotonicMs() - startMs);
@@ -103,7 +107,7 @@ export class Daemon {
     const profile = await this.#writeAwsConfig(credentials);
     this.#phase = 'serving';
     await this.#writeRuntimeFiles();
-    return { profile, info: this.#info(), isFirstStart: isNew };
+    return { profile, info: this.#info(), isEmpty: keyCount === 0 };
   }
 
   /** Resolves when the engine has failed; only after a start that succeeded. */
@@ -111,9 +115,24 @@ export class Daemon {
     return this.#watch?.failed ?? new Promise<void>(() => undefined);
   }
 
-  /** What the engine says of itself; undefined before it is open. */
-  get engineStats(): ReturnType<Engine['stats']> | undefined {
-    return this.#engine?.stats();
+  /**
+   * What the kernel said when the engine failed, from the note that the engine makes in its slot, if
+   * it still can. Waits for that note: the next start verifies the device because of it.
+   */
+  async failureCause(): Promise<string | undefined> {
+    const { clock } = this.#parts;
+    const deadlineMs = clock.monotonicMs() + FAILURE_NOTE_MS;
+    while (this.#device !== undefined && clock.monotonicMs() < deadlineMs) {
+      try {
+        const { newestClaim } = await inspectDevice(this.#device);
+        if (newestClaim?.failedFlush !== undefined) return newestClaim.failedFlush.cause;
+      } catch {
+        // A device that has failed may not be readable either.
+        return undefined;
+      }
+      await sleep(clock, FAILURE_NOTE_STEP_MS);
+    }
+    return undefined;
   }
 
   /** Stops clean: what was accepted ends, nothing new begins, all is durable. */
@@ -201,7 +220,7 @@ export class Daemon {
   }
 
   #status(): DaemonStatus {
-    const engine = this.engineStats;
+    const engine = this.#engine?.stats();
     return {
       ...this.#info(),
       phase: this.#phase,

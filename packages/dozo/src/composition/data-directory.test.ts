@@ -18,10 +18,10 @@ afterEach(async () => {
 
 describe('defaultDataDirectory', () => {
   it('follows XDG_DATA_HOME, else the home directory', () => {
-    expect(defaultDataDirectory({ XDG_DATA_HOME: '/data', HOME: '/home/me' })).toBe('/data/dozo');
-    expect(defaultDataDirectory({ HOME: '/home/me' })).toBe('/home/me/.local/share/dozo');
-    expect(defaultDataDirectory({ XDG_DATA_HOME: 'data', HOME: '/root' })).toBe(
-      '/root/.local/share/dozo',
+    expect(defaultDataDirectory({ XDG_DATA_HOME: '/data', HOME: '/people/me' })).toBe('/data/dozo');
+    expect(defaultDataDirectory({ HOME: '/people/me' })).toBe('/people/me/.local/share/dozo');
+    expect(defaultDataDirectory({ XDG_DATA_HOME: 'data', HOME: '/people/admin' })).toBe(
+      '/people/admin/.local/share/dozo',
     );
   });
 

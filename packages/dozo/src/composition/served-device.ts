@@ -7,12 +7,6 @@ import { provideDeviceFile } from './device-file.ts';
 import { openDeviceAlone } from './open-device.ts';
 import type { UpSettings } from './up-settings.ts';
 
-export interface ServedDevice {
-  readonly device: Device;
-  /** A first start made it just now. */
-  readonly isNew: boolean;
-}
-
 /**
  * Opens it under the kernel's lock; makes and formats the file, and nothing else, where there is none.
  *
@@ -22,10 +16,10 @@ export async function openServedDevice(
   settings: UpSettings,
   format: (device: Device) => Promise<void>,
   log: Logger,
-): Promise<ServedDevice> {
+): Promise<Device> {
   const { devicePath, deviceFileBytes } = settings;
   if (devicePath !== undefined) {
-    return { device: await openDeviceAlone(devicePath, 'serve'), isNew: false };
+    return openDeviceAlone(devicePath, 'serve');
   }
   const file = await provideDeviceFile(settings.directory, deviceFileBytes, format);
   if (file.isNew) {
@@ -36,5 +30,5 @@ export async function openServedDevice(
       `the device file has ${formatSize(file.sizeBytes)} and keeps them; --size counts for a first start only`,
     );
   }
-  return { device: await openDeviceAlone(file.path, 'serve'), isNew: file.isNew };
+  return openDeviceAlone(file.path, 'serve');
 }
