@@ -83,8 +83,7 @@ async function list(
     expect(pageKeys.length + pagePrefixes.length).toBeLessThanOrEqual(input.rows);
     keys.push(...pageKeys);
     prefixes.push(...pagePrefixes);
-    isTruncated = elementOf(page.text, 'IsTruncated') === 'true';
-    if (!isTruncated) break;
+    if (elementOf(page.text, 'IsTruncated') !== 'true') break;
     const next = (name: string): string => decode(elementOf(page.text, name) ?? '');
     if (dialect === 'v2') {
       from = `&continuation-token=${encodeURIComponent(elementOf(page.text, 'NextContinuationToken') ?? '')}`;

@@ -111,6 +111,8 @@ class Gateway implements S3Gateway {
   #isStopping = false;
   #stopped: Promise<void> | undefined;
   #onIdle: (() => void) | undefined;
+  /** Connections that have not sent a request yet; Node does not count them as idle. */
+  readonly #unused = new Set<Socket>();
 
   constructor(options: S3GatewayOptions) {
     const { clock, random, logger, store, pools } = options;
@@ -136,6 +138,11 @@ class Gateway implements S3Gateway {
     this.#server.on('request', (request, response) => this.#begin(request, response, false));
     this.#server.on('checkContinue', (request, response) => this.#begin(request, response, true));
     this.#server.on('clientError', refuseBrokenRequest);
+    const connected = options.tls === undefined ? 'connection' : 'secureConnection';
+    this.#server.on(connected, (socket: Socket) => {
+      this.#unused.add(socket);
+      socket.once('close', () => this.#unused.delete(socket));
+    });
   }
 
   listen(address: ListenAddress): Promise<ListenAddress> {
@@ -176,38 +183,41 @@ class Gateway implements S3Gateway {
 
   async #stop(): Promise<void> {
     this.#isStopping = true;
-    await this.#background.stop();
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => {
         resolve();
       });
     });
     this.#server.closeIdleConnections();
-    await this.#idle();
+    for (const socket of this.#unused) socket.destroy();
+    await this.#settled();
     this.#server.closeAllConnections();
     await closed;
   }
 
   /** Resolves when nothing runs any more, or the time for it is over. */
-  #idle(): Promise<void> {
-    if (this.#slots.used + this.#slots.waiterCount === 0) return Promise.resolve();
-    const { clock, limits } = this.#context;
+  #settled(): Promise<void> {
+    const { clock, limits, logger } = this.#context;
     return new Promise((resolve) => {
       const timer = clock.startTimer(limits.stopTimeoutMs, () => {
-        const cut = this.#slots.used;
-        this.#context.logger.warn({ cut }, 'requests that did not end in time are cut off');
+        logger.warn({ cut: this.#slots.used }, 'requests that did not end in time are cut off');
         resolve();
       });
-      this.#onIdle = () => {
+      const idle = new Promise<void>((whenIdle) => {
+        this.#onIdle = whenIdle;
+      });
+      if (this.#slots.used + this.#slots.waiterCount === 0) this.#onIdle?.();
+      void Promise.all([idle, this.#background.stop()]).then(() => {
         timer.cancel();
         resolve();
-      };
+      });
     });
   }
 
   /** A request has come; its body has not been read. */
   #begin(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     const { clock } = this.#context;
+    this.#unused.delete(request.socket);
     this.#requestCount += 1;
     const number = this.#requestCount.toString(16).toUpperCase().padStart(8, '0');
     const startMs = clock.monotonicMs();
