@@ -43,6 +43,8 @@ export const LIST_DOCUMENT_BYTES_MAX = 4 * MEBIBYTE;
 export const SMALL_DOCUMENT_BYTES_MAX = 64 * KIBIBYTE;
 /** Elements inside each other; the deepest document of S3 that is read has 6. */
 export const XML_DEPTH_MAX = 16;
+/** Elements of a document; 10,000 parts of five elements each are the most that is ever needed. */
+export const XML_ELEMENTS_MAX = 65_536;
 /** Query parameters of a request; a presigned URL has 10, and S3 knows some 60. */
 export const QUERY_PARAMETERS_MAX = 256;
 /**
@@ -66,6 +68,7 @@ export const AUTHORIZATION_LENGTH_MAX = 8 * KIBIBYTE;
 
 assert(PART_BYTES_MIN <= BODY_BYTES_MAX, 'the smallest part must fit in a body');
 assert(SMALL_DOCUMENT_BYTES_MAX <= LIST_DOCUMENT_BYTES_MAX, 'a small document is no larger');
+assert(XML_ELEMENTS_MAX >= PART_NUMBER_MAX * 6, 'a full list of parts must fit in a document');
 assert(CHUNK_LINE_BYTES_MAX >= 128, 'a signed chunk header must fit in a line');
 assert(
   LIST_DOCUMENT_BYTES_MAX >= DELETE_KEYS_MAX * 2 * OBJECT_KEY_BYTES_MAX,

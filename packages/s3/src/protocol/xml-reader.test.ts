@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { refusal } from '../../tests/refusal.ts';
 import { S3Error } from '../errors.ts';
-import { XML_DEPTH_MAX } from '../limits.ts';
+import { XML_DEPTH_MAX, XML_ELEMENTS_MAX } from '../limits.ts';
 import { childText, readXml } from './xml-reader.ts';
 import { document, element, group } from './xml-writer.ts';
 
@@ -63,6 +63,12 @@ describe('readXml', () => {
     expect(readXml(Buffer.from(nested(XML_DEPTH_MAX)), 'a').name).toBe('a');
     expect(reason(nested(XML_DEPTH_MAX + 1))).toBe('it is too deep');
     expect(reason('<a>'.repeat(100_000))).toBe('it is too deep');
+  });
+
+  it('refuses more elements than any document needs', () => {
+    const many = (count: number): string => `<a>${'<b/>'.repeat(count - 1)}</a>`;
+    expect(readXml(Buffer.from(many(XML_ELEMENTS_MAX)), 'a').name).toBe('a');
+    expect(reason(many(XML_ELEMENTS_MAX + 1))).toBe('it has too many elements');
   });
 
   it('refuses bytes that are not UTF-8', () => {

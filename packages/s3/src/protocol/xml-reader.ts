@@ -8,7 +8,7 @@
  */
 import sax from 'sax';
 import { S3Error } from '../errors.ts';
-import { XML_DEPTH_MAX } from '../limits.ts';
+import { XML_DEPTH_MAX, XML_ELEMENTS_MAX } from '../limits.ts';
 
 /** An element: children or text, never both. */
 export interface XmlElement {
@@ -77,6 +77,7 @@ function decode(body: Uint8Array): string {
 function parse(text: string): XmlElement {
   const open: OpenElement[] = [];
   let root: XmlElement | undefined;
+  let elementCount = 0;
   const parser: sax.SAXParser & { ENTITIES?: unknown } = sax.parser(true, OPTIONS);
   parser.ENTITIES = ENTITIES;
   parser.onerror = (error) => {
@@ -87,6 +88,8 @@ function parse(text: string): XmlElement {
   };
   parser.onopentag = ({ name }) => {
     if (root !== undefined) throw malformed('it has two roots');
+    elementCount++;
+    if (elementCount > XML_ELEMENTS_MAX) throw malformed('it has too many elements');
     if (open.length >= XML_DEPTH_MAX) throw malformed('it is too deep');
     open.push({ name: name.slice(name.indexOf(':') + 1), text: '', children: [] });
   };
