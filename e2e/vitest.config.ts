@@ -3,6 +3,7 @@
  * other, because they share two cores and the disk.
  *
  * - `DOZO_E2E_SEED=N` repeats a run of what is drawn by lot.
+ * - `DOZO_E2E_KILL_ROUNDS=N` kills the server N times.
  * - `DOZO_E2E_LONG=1` takes the sizes that need an hour: see `harness/scale.ts`.
  */
 import { defineConfig } from 'vitest/config';

@@ -11,8 +11,10 @@ export const RESTIC = '/usr/bin/restic';
 export const CURL = '/usr/bin/curl';
 
 /** Variables that awscli, rclone (with `env_auth`) and restic read; nothing of the user's own. */
-export function clientEnvironment(scratch: Scratch): Record<string, string> {
+export function clientEnvironment(scratch: Scratch): Record<string, string | undefined> {
+  const foreign = Object.keys(process.env).filter((name) => /^(AWS|RCLONE|RESTIC)_/.test(name));
   return {
+    ...Object.fromEntries(foreign.map((name) => [name, undefined])),
     HOME: scratch.directory('home'),
     AWS_ACCESS_KEY_ID: ACCESS_KEY_ID,
     AWS_SECRET_ACCESS_KEY: SECRET_ACCESS_KEY,

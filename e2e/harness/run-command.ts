@@ -2,7 +2,8 @@
 import { spawn } from 'node:child_process';
 
 export interface CommandOptions {
-  readonly environment?: Readonly<Record<string, string>>;
+  /** Over this process's own; undefined takes a variable away. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
   readonly workingDirectory?: string;
   readonly timeoutMs?: number;
   readonly input?: string | Uint8Array;

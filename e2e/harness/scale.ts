@@ -20,7 +20,7 @@ interface Scale {
 }
 
 const everyChange: Scale = {
-  killRounds: 50,
+  killRounds: Number(process.env['DOZO_E2E_KILL_ROUNDS'] ?? 50),
   largeUploadBytes: 1024 * MIB,
   multipartBytes: 1024 * MIB,
   treeFiles: { aws: 3_000, s3cmd: 1_000, rclone: 8_000, restic: 8_000 },

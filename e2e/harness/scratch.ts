@@ -2,14 +2,14 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-const base = join(import.meta.dirname, '..', '..', 'build', 'e2e');
+const insideCheckout = join(import.meta.dirname, '..', '..', 'build', 'e2e');
 
 export class Scratch {
   readonly path: string;
 
-  constructor(name: string) {
+  constructor(name: string, base: string = insideCheckout) {
     mkdirSync(base, { recursive: true });
-    this.path = mkdtempSync(join(base, `${name}-`));
+    this.path = mkdtempSync(join(base, `dozo-${name}-`));
   }
 
   join(...segments: readonly string[]): string {

@@ -2,6 +2,10 @@
 import { S3Client, S3ServiceException, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, type DozoServer } from './dozo-server.ts';
 
+const silent = (): void => {
+  // What the SDK would say is in the error that it throws.
+};
+
 /** A client with the defaults that everybody has, except that it does not hide an error by retrying. */
 export function sdkClient(server: DozoServer, overrides: S3ClientConfig = {}): S3Client {
   return new S3Client({
@@ -10,6 +14,7 @@ export function sdkClient(server: DozoServer, overrides: S3ClientConfig = {}): S
     credentials: { accessKeyId: ACCESS_KEY_ID, secretAccessKey: SECRET_ACCESS_KEY },
     forcePathStyle: true,
     maxAttempts: 1,
+    logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
     ...overrides,
   });
 }

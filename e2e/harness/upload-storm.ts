@@ -98,10 +98,10 @@ export class UploadStorm {
     while (!this.#isOver) {
       const key = this.#drawKey();
       const chance = this.#draw.fraction();
-      if (chance < 0.6) await this.#put(client, key, this.#draw.integer(0, 64 * 1024));
-      else if (chance < 0.7) await this.#put(client, key, this.#draw.integer(MIB, 10 * MIB));
-      else if (chance < 0.78) await this.#putInParts(client, key);
-      else if (chance < 0.9) await this.#delete(client, key);
+      if (chance < 0.76) await this.#put(client, key, this.#draw.integer(0, 64 * 1024));
+      else if (chance < 0.82) await this.#put(client, key, this.#draw.integer(MIB, 10 * MIB));
+      else if (chance < 0.86) await this.#putInParts(client, key);
+      else if (chance < 0.94) await this.#delete(client, key);
       else await this.#copy(client, key);
     }
   }
