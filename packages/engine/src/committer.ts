@@ -17,6 +17,7 @@ import type { EngineLimits, Geometry } from './geometry.ts';
 import { IndexEntry } from './key-index.ts';
 import {
   BATCH_OPERATIONS_MAX,
+  EAGER_BYTES,
   GROUP_BYTES_MAX,
   QUEUED_BATCHES_MAX,
   QUEUED_BYTES_MAX,
@@ -161,10 +162,13 @@ export class Committer {
   async #run(): Promise<void> {
     const { log, catalog, maintenance } = this.#options;
     for (;;) {
-      await this.#settle();
+      // With enough waiting, the device is put to work before the callers are let loose again:
+      // checksums of what they bring next are computed while it writes.
+      if (this.#queuedBytes < EAGER_BYTES) await this.#settle();
       const canReserve = !log.hasReservedSegment && catalog.segments.availableCount > 0;
       if (log.isSlotStale || canReserve) await log.updateSlot();
-      if (maintenance.step === undefined) await maintenance.prepare();
+      const needed = maintenance.prepare();
+      if (needed !== undefined) await needed;
       const group = this.#form();
       if (group === 'again') continue;
       if (group === undefined) {
@@ -182,7 +186,7 @@ export class Committer {
         throw error;
       }
       this.#apply(group);
-      await preparation;
+      if (preparation !== undefined) await preparation;
     }
   }
 

@@ -38,8 +38,14 @@ export const SEGMENT_COUNT_MIN = 8;
 /** Segments of a device of 4 PiB; keeps the table of segments in memory below 2 GiB. */
 export const SEGMENT_COUNT_MAX = 64 * MIB;
 
-/** Bytes of one group at most, unless a single batch is longer: bounds the latency of a commit. */
-export const GROUP_BYTES_MAX = 16 * MIB;
+/**
+ * Bytes of one group at most, unless a single batch is longer: bounds the latency of a commit, and lets
+ * the checksums of the next one be computed while it is written.
+ */
+export const GROUP_BYTES_MAX = 4 * MIB;
+
+/** With so much waiting, a group is formed at once; with less, callers get time to come together. */
+export const EAGER_BYTES = 2 * MIB;
 
 /** Buffers of one vectored write: Linux takes 1,024. */
 export const GROUP_BUFFERS_MAX = 512;
@@ -92,6 +98,7 @@ export const DAMAGES_LISTED_MAX = 10_000;
 
 assert(VALUE_BYTES_MAX * 2 <= SEGMENT_PAYLOAD_BYTES_MIN, 'two values fit a segment');
 assert(GROUP_BYTES_MAX <= SEGMENT_PAYLOAD_BYTES_MIN, 'a group fits a segment');
+assert(EAGER_BYTES <= GROUP_BYTES_MAX, 'what is formed at once is at most a group');
 assert(RESERVATION_SEGMENTS_MIN <= RESERVATION_SEGMENTS_MAX, 'the reservation fits its slot');
 assert(RESERVATION_SEGMENTS_MIN < SEGMENT_COUNT_MIN, 'the reservation is a part of the device');
 assert(LEASE_MS_DEFAULT >= 3 * BEAT_INTERVAL_MS_DEFAULT, 'a lease outlives two lost beats');

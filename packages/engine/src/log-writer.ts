@@ -88,6 +88,7 @@ export class LogWriter {
   #publishing: FinishedSnapshot | undefined;
   #parts: LogPart[];
   #pages: readonly PagePlace[];
+  #pageExtent: { readonly pageBytes: number; readonly segmentCount: number };
   #snapshot: number;
   #lastSnapshot: number;
   #nextOrdinal: number;
@@ -105,6 +106,7 @@ export class LogWriter {
     this.#nextOrdinal = recovered.nextOrdinal;
     this.#parts = [...recovered.parts];
     this.#pages = recovered.pages;
+    this.#pageExtent = extentOf(recovered.pages);
     this.#snapshot = recovered.snapshot;
     this.#lastSnapshot = recovered.lastSnapshot;
   }
@@ -120,6 +122,11 @@ export class LogWriter {
     return this.#pages;
   }
 
+  /** What the pages of the newest index snapshot take, and in how many segments. */
+  get pageExtent(): { readonly pageBytes: number; readonly segmentCount: number } {
+    return this.#pageExtent;
+  }
+
   get snapshotNumber(): number {
     return this.#snapshot;
   }
@@ -131,8 +138,9 @@ export class LogWriter {
 
   /** What recovery would have to replay, in bytes. */
   get replayBytes(): number {
-    let bytes = 0;
-    for (const part of this.#closedParts()) bytes += part.end - part.start;
+    const current = this.#current;
+    let bytes = current === undefined ? 0 : current.offset - current.partStart;
+    for (const part of this.#parts) bytes += part.end - part.start;
     return bytes;
   }
 
@@ -315,6 +323,7 @@ export class LogWriter {
     if (published !== undefined) {
       this.#parts = partsSince(this.#parts, published.start);
       this.#pages = published.pages;
+      this.#pageExtent = extentOf(published.pages);
       this.#snapshot = published.number;
       if (target.ordinal === published.start.ordinal) {
         target.partStart = published.start.offset;
@@ -386,6 +395,12 @@ export class LogWriter {
   get #strideBytes(): number {
     return this.#options.superblock.geometry.segmentStrideBytes;
   }
+}
+
+function extentOf(pages: readonly PagePlace[]): { pageBytes: number; segmentCount: number } {
+  let pageBytes = 0;
+  for (const page of pages) pageBytes += page.valueBytes;
+  return { pageBytes, segmentCount: new Set(pages.map(({ segment }) => segment)).size };
 }
 
 /** What of the parts lies at or after a place in the log. */

@@ -105,27 +105,33 @@ export class Maintenance {
     this.#inFlight = undefined;
   }
 
-  /** Gets the next step ready if there is anything to do. Never rejects for a damaged device. */
-  async prepare(): Promise<void> {
+  /**
+   * Gets the next step ready if there is anything to do.
+   *
+   * @returns a promise only when the device has to be read for it; it does not reject because of
+   *   damage. Must not be called again before it has resolved.
+   */
+  prepare(): Promise<void> | undefined {
     // Until a snapshot is published, what to do next cannot be told.
-    if (this.#step !== undefined || this.#inFlight === 'publish') return;
-    for (;;) {
-      if (this.#snapshot === undefined && this.#reclaimer === undefined) this.#decide();
-      if (this.#snapshot !== undefined) {
-        this.#step = this.#snapshotStep(this.#snapshot);
-        return;
-      }
-      const reclaimer = this.#reclaimer;
-      if (reclaimer === undefined) return;
-      const moves = await reclaimer.next();
-      if (moves !== undefined) {
-        this.#step = { kind: 'moves', moves };
-        return;
-      }
-      // Whether all is out of the segment shows when the last moves are in the index.
-      if (this.#isMoving()) return;
-      this.#finishReclaim();
+    if (this.#step !== undefined || this.#inFlight === 'publish') return undefined;
+    if (this.#snapshot === undefined && this.#reclaimer === undefined) this.#decide();
+    if (this.#snapshot !== undefined) {
+      this.#step = this.#snapshotStep(this.#snapshot);
+      return undefined;
     }
+    return this.#reclaimer === undefined ? undefined : this.#prepareMoves(this.#reclaimer);
+  }
+
+  async #prepareMoves(reclaimer: Reclaimer): Promise<void> {
+    const moves = await reclaimer.next();
+    if (moves !== undefined) {
+      this.#step = { kind: 'moves', moves };
+      return;
+    }
+    // Whether all is out of the segment shows when the last moves are in the index.
+    if (this.#isMoving()) return;
+    this.#finishReclaim();
+    await this.prepare();
   }
 
   #isMoving(): boolean {
@@ -182,16 +188,12 @@ export class Maintenance {
       Math.max(REPLAY_SEGMENTS_MIN * segmentBytes, 2 * catalog.indexBytes),
       segmentCap * segmentBytes,
     );
-    let pageBytes = 0;
-    for (const page of log.pages) pageBytes += page.valueBytes;
-    return log.replayBytes - pageBytes > limitBytes || this.#replayedSegments() > 2 * segmentCap;
-  }
-
-  /** Segments in the replay beyond those that the pages of the snapshot alone fill. */
-  #replayedSegments(): number {
-    const { log } = this.#options;
-    const paged = new Set(log.pages.map(({ segment }) => segment));
-    return log.parts.filter(({ segment }) => !paged.has(segment)).length;
+    // The pages of the snapshot itself lie in the replayed part of the log, and are not replayed.
+    const { pageBytes, segmentCount } = log.pageExtent;
+    return (
+      log.replayBytes - pageBytes > limitBytes ||
+      log.heldSegmentCount - segmentCount > 2 * segmentCap
+    );
   }
 
   #isSpaceLow(): boolean {

@@ -1,0 +1,190 @@
+/** The codecs of everything on the device: round trips, and what damage does to them. */
+import fc from 'fast-check';
+import { concatBytes } from '@dozo/base';
+import { describe, expect, test } from 'vitest';
+import { planGeometry } from './geometry.ts';
+import { GroupBuilder, decodeGroupHeader } from './group.ts';
+import { EntryPageBuilder, decodeIndexPage, encodeSegmentRows } from './index-page.ts';
+import { IndexEntry } from './key-index.ts';
+import { VALUE_BLOCK_BYTES } from './limits.ts';
+import { decodeManifest, encodeManifest, manifestBytesOf } from './manifest.ts';
+import { decodeRecordHead, encodeRecordHead, headBytesOf } from './record.ts';
+import { isValueIntact, recordBytesOf, valueChecksums } from './record.ts';
+import { decodeSegmentHeader, encodeSegmentHeader } from './segment-header.ts';
+import { decodeSuperblock, encodeSuperblock } from './superblock.ts';
+
+const natural = fc.nat({ max: Number.MAX_SAFE_INTEGER });
+const number32 = fc.nat({ max: 0xffff_ffff });
+const bytes16 = fc.uint8Array({ minLength: 16, maxLength: 16 });
+const identity = fc.record({ incarnation: natural, nonce: bytes16 });
+const key = fc.uint8Array({ minLength: 1, maxLength: 80 });
+
+function flip(bytes: Uint8Array, bit: number): Uint8Array {
+  const copy = bytes.slice();
+  const at = (bit >> 3) % copy.length;
+  copy[at] = (copy[at] ?? 0) ^ (1 << (bit & 7));
+  return copy;
+}
+
+describe('records', () => {
+  const record = fc.record({ key, value: fc.uint8Array({ maxLength: 300 }), lsn: natural });
+
+  test('decode to what was encoded, and only under their seed', () => {
+    fc.assert(
+      fc.property(record, number32, ({ key: name, value, lsn }, seed) => {
+        const bytes = new Uint8Array(recordBytesOf(name.length, value.length));
+        const checksums = valueChecksums(value, seed);
+        const at = encodeRecordHead(bytes, 0, { type: 1, key: name, value, checksums, lsn }, seed);
+        bytes.set(value, at);
+        const head = decodeRecordHead(bytes, 0, bytes.length, seed);
+        expect(head).toMatchObject({ type: 1, lsn, valueBytes: value.length, valueStart: at });
+        expect(head !== undefined && isValueIntact(bytes, head, seed)).toBe(true);
+        expect(decodeRecordHead(bytes, 0, bytes.length, seed ^ 1)).toBeUndefined();
+      }),
+    );
+  });
+
+  test('a flipped bit is found, in the head or in the value', () => {
+    fc.assert(
+      fc.property(record, fc.nat(), ({ key: name, value, lsn }, bit) => {
+        const bytes = new Uint8Array(recordBytesOf(name.length, value.length));
+        const checksums = valueChecksums(value, 7);
+        bytes.set(
+          value,
+          encodeRecordHead(bytes, 0, { type: 1, key: name, value, checksums, lsn }, 7),
+        );
+        const damaged = flip(bytes, bit);
+        const head = decodeRecordHead(damaged, 0, damaged.length, 7);
+        expect(head !== undefined && isValueIntact(damaged, head, 7)).toBe(false);
+      }),
+    );
+  });
+
+  test('a large value has a checksum for each 64 KiB', () => {
+    const value = new Uint8Array(3 * VALUE_BLOCK_BYTES + 1).fill(5);
+    expect(valueChecksums(value, 1)).toHaveLength(4);
+    expect(headBytesOf(10, value.length)).toBe(20 + 10 + 16);
+    expect(valueChecksums(new Uint8Array(0), 1)).toEqual([]);
+  });
+});
+
+describe('groups', () => {
+  test('hold the records where they say, with values copied or from where they are', () => {
+    const builder = new GroupBuilder(64);
+    for (const sizes of [[0], [10, 70_000, 5], [65_536, 200_000], Array<number>(200).fill(100)]) {
+      builder.begin();
+      const values = sizes.map((size) => new Uint8Array(size).fill(size & 255));
+      const offsets = values.map((value, index) => {
+        const checksums = valueChecksums(value, 9);
+        return builder.add(
+          { type: 1, key: Uint8Array.of(index), value, checksums, lsn: index + 5 },
+          9,
+        );
+      });
+      const place = { segment: 3, offset: 8192, segmentOrdinal: 17, index: 2, wallMs: 1000 };
+      const bytes = concatBytes(builder.finish(place, 9));
+      expect(bytes.length % 4096).toBe(0);
+      expect(decodeGroupHeader(bytes, 0, 9)).toMatchObject({
+        ...place,
+        recordCount: sizes.length,
+        firstLsn: 5,
+        lastLsn: 4 + sizes.length,
+      });
+      expect(decodeGroupHeader(bytes, 0, 8)).toBeUndefined();
+      offsets.forEach((offset, index) => {
+        const head = decodeRecordHead(bytes, offset, bytes.length, 9);
+        expect(head).toMatchObject({ lsn: index + 5, valueBytes: sizes[index] });
+        expect(head !== undefined && isValueIntact(bytes, head, 9)).toBe(true);
+      });
+    }
+  });
+});
+
+describe('structures', () => {
+  test('a manifest decodes to what was encoded', () => {
+    const part = fc.record({
+      segment: number32,
+      ordinal: natural,
+      identity,
+      start: number32,
+      end: number32,
+      firstGroup: number32,
+    });
+    const page = fc.record({
+      segment: number32,
+      ordinal: natural,
+      offset: number32,
+      valueBytes: number32,
+    });
+    const manifest = fc.record({
+      nextLsn: natural,
+      nextOrdinal: natural,
+      snapshot: natural,
+      pages: fc.array(page),
+      parts: fc.array(part),
+    });
+    fc.assert(
+      fc.property(manifest, (value) => {
+        const bytes = encodeManifest(value);
+        expect(bytes.length).toBe(manifestBytesOf(value.pages.length, value.parts.length));
+        expect(decodeManifest(bytes)).toEqual(value);
+      }),
+    );
+    expect(() => decodeManifest(new Uint8Array(36).fill(255))).toThrow('manifest');
+    expect(() => decodeManifest(new Uint8Array(3))).toThrow('manifest');
+  });
+
+  test('an index page decodes to what was encoded, and takes only what fits', () => {
+    const entry = fc
+      .tuple(fc.string({ unit: 'binary-ascii', minLength: 1, maxLength: 40 }), number32, number32)
+      .map(([name, segment, offset]) => [name, new IndexEntry(segment, offset, 5, 77)] as const);
+    fc.assert(
+      fc.property(fc.array(entry, { minLength: 1 }), (entries) => {
+        const builder = new EntryPageBuilder(2000);
+        const taken = entries.filter(([name, value]) => builder.add(name, value));
+        const page = builder.finish();
+        expect(page.length).toBeLessThanOrEqual(2000);
+        expect(decodeIndexPage(page)).toEqual({ kind: 'entries', entries: taken });
+        expect(() => decodeIndexPage(page.subarray(0, page.length - 1))).toThrow('cut off');
+      }),
+    );
+    const rows = [{ segment: 1, ordinal: 2 ** 40, seed: 3, end: 4 }];
+    expect(decodeIndexPage(encodeSegmentRows(rows))).toEqual({ kind: 'segments', rows });
+    expect(() => decodeIndexPage(Uint8Array.of(9))).toThrow('kind');
+  });
+
+  test('a segment header decodes to what was encoded, and is refused with a flipped bit', () => {
+    const previous = fc.record({ segment: number32, ordinal: natural, end: number32 });
+    const header = fc.record(
+      { deviceId: bytes16, segment: number32, ordinal: natural, identity, previous },
+      { requiredKeys: ['deviceId', 'segment', 'ordinal', 'identity'] },
+    );
+    fc.assert(
+      fc.property(header, fc.nat(), (value, bit) => {
+        const block = encodeSegmentHeader(value);
+        expect(decodeSegmentHeader(block)).toEqual(value);
+        expect(decodeSegmentHeader(flip(block, bit))).toBeUndefined();
+      }),
+    );
+  });
+
+  test('a superblock decodes to what was encoded, and says when it is damaged', () => {
+    const geometry = planGeometry(1024 ** 3);
+    if ('neededBytes' in geometry) throw new Error('a GiB is enough');
+    const superblock = {
+      deviceId: new Uint8Array(16).fill(3),
+      geometry,
+      beatIntervalMs: 1000,
+      leaseMs: 5000,
+      createdWallMs: 1_700_000_000_000,
+    };
+    const block = encodeSuperblock(superblock);
+    expect(decodeSuperblock(block)).toEqual({ kind: 'valid', superblock });
+    fc.assert(
+      fc.property(fc.integer({ min: 64, max: 4096 * 8 - 1 }), (bit) => {
+        expect(decodeSuperblock(flip(block, bit)).kind).toBe('damaged');
+      }),
+    );
+    expect(decodeSuperblock(flip(block, 3)).kind).toBe('foreign');
+  });
+});

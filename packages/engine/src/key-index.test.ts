@@ -1,0 +1,68 @@
+import { SeededRandom } from '@dozo/base';
+import { expect, test } from 'vitest';
+import { IndexEntry, TreeIndex } from './key-index.ts';
+import type { IndexView } from './key-index.ts';
+
+function sorted(model: ReadonlyMap<string, IndexEntry>): [string, IndexEntry][] {
+  return [...model].sort(([left], [right]) => (left < right ? -1 : 1));
+}
+
+function expectSame(view: IndexView, model: ReadonlyMap<string, IndexEntry>): void {
+  expect(view.size).toBe(model.size);
+  const rows = view.rows({ from: '', reverse: false }, Number.POSITIVE_INFINITY);
+  expect(rows.map(({ key, entry }) => [key, entry])).toEqual(sorted(model));
+}
+
+test.each([40, 2000])(
+  'behaves as a sorted map of up to %i keys, and snapshots do not change',
+  (keys) => {
+    const random = new SeededRandom(keys);
+    const index = new TreeIndex();
+    const model = new Map<string, IndexEntry>();
+    const snapshots: { view: IndexView; model: Map<string, IndexEntry> }[] = [];
+    for (let step = 0; step < 30_000; step++) {
+      // Phases of growing and shrinking reach splits and joins on every level.
+      const isDelete = random.chance(Math.floor(step / 5000) % 2 === 0 ? 0.3 : 0.7);
+      const key = `k${String(random.below(keys))}`;
+      if (isDelete) {
+        expect(index.delete(key)).toBe(model.get(key));
+        model.delete(key);
+      } else {
+        const entry = new IndexEntry(1, step, 2, step);
+        expect(index.set(key, entry)).toBe(model.get(key));
+        model.set(key, entry);
+      }
+      expect(index.size).toBe(model.size);
+      if (random.chance(0.001)) snapshots.push({ view: index.snapshot(), model: new Map(model) });
+    }
+    expectSame(index, model);
+    expect(snapshots.length).toBeGreaterThan(5);
+    for (const { view, model: then } of snapshots) expectSame(view, then);
+  },
+);
+
+test('ranges are half open, may be reversed and are cut at the limit', () => {
+  const random = new SeededRandom('ranges');
+  const index = new TreeIndex();
+  const keys = Array.from({ length: 500 }, (_, number) => `k${String(number).padStart(3, '0')}`);
+  for (const key of keys) index.set(key, new IndexEntry(0, 0, 0, 1));
+  for (let round = 0; round < 300; round++) {
+    const from = `k${String(random.below(520)).padStart(3, '0')}`;
+    const to = random.chance(0.2) ? undefined : `k${String(random.below(520)).padStart(3, '0')}`;
+    const limit = random.chance(0.5) ? random.below(40) : 1000;
+    const reverse = random.chance(0.5);
+    const inside = keys.filter((key) => key >= from && (to === undefined || key < to));
+    const expected = (reverse ? inside.reverse() : inside).slice(0, limit);
+    const rows = index.rows({ from, to, reverse }, limit);
+    expect(rows.map(({ key }) => key)).toEqual(expected);
+  }
+});
+
+test('keys compare as their bytes do', () => {
+  const index = new TreeIndex();
+  for (const key of ['\xff', '\x00', 'a', '\x00\x00', '\x80', 'a\xff']) {
+    index.set(key, new IndexEntry(0, 0, 0, 1));
+  }
+  const rows = index.rows({ from: '', reverse: false }, 10);
+  expect(rows.map(({ key }) => key)).toEqual(['\x00', '\x00\x00', 'a', 'a\xff', '\x80', '\xff']);
+});
