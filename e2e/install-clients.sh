@@ -2,7 +2,7 @@
 # Installs the S3 clients that the end-to-end tests drive, as Debian packages. Needs root.
 set -euo pipefail
 
-packages=(awscli s3cmd rclone restic curl ca-certificates)
+packages=(awscli s3cmd rclone restic curl openssl ca-certificates)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -19,6 +19,7 @@ export interface ServerOptions {
   readonly dataDirectory: string;
   /** As `--size` takes it, for example `8GiB`. */
   readonly size: string;
+  readonly moreArguments?: readonly string[];
   /** The command to start; without it the one of this checkout. */
   readonly command?: readonly [string, ...string[]];
 }
@@ -153,7 +154,7 @@ export class DozoServer {
     const args = [
       ['up', '--data', this.#options.dataDirectory, '--size', this.#options.size],
       ['--port', '0', '--health-port', '0', '--ready-file', this.#readyFile],
-      ['--log-format', 'json'],
+      ['--log-format', 'json', ...(this.#options.moreArguments ?? [])],
     ].flat();
     const [program, ...before] = this.#options.command ?? ownCommand;
     const child = spawn(program, [...before, ...args], {
