@@ -50,8 +50,8 @@ export async function formatDevice(options: FormatOptions): Promise<Superblock> 
     leaseMs: LEASE_MS_DEFAULT,
     createdWallMs: options.clock.wallMs(),
   };
-  // Block 0 first goes away and comes back last.
-  await writeZeros(device, 0, geometry.superblockCopyOffset);
+  // What was there first goes away, so that nothing can take a half-made device for the old one.
+  await writeZeros(device, 0, geometry.segmentAreaOffset);
   await device.flush();
   const block = encodeSuperblock(superblock);
   await device.write(geometry.superblockCopyOffset, [block]);

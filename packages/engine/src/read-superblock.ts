@@ -119,7 +119,8 @@ async function damaged(device: Device, reason: string): Promise<EngineError> {
 
 async function refuseForeign(device: Device): Promise<never> {
   if ((await findSuperblockCopy(device)) !== undefined) {
-    throw await damaged(device, 'it does not begin with DOZODEV1');
+    const found = recogniseContent(await readUpTo(device, 0, RECOGNISED_BYTES)) ?? 'only zeros';
+    throw await damaged(device, `at its start is ${found}`);
   }
   const found = recogniseContent(await readUpTo(device, 0, RECOGNISED_BYTES)) ?? 'only zeros';
   throw new EngineError(

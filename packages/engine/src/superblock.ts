@@ -34,11 +34,11 @@ export type SuperblockReading =
 const MAGIC = new TextEncoder().encode('DOZODEV1');
 const CRC_OFFSET_BYTES = 12;
 
-/** Encodes a superblock as one block. */
-export function encodeSuperblock(superblock: Superblock): Uint8Array {
+/** Encodes a superblock as one block. Tests give it another version. */
+export function encodeSuperblock(superblock: Superblock, version = FORMAT_VERSION): Uint8Array {
   const { geometry } = superblock;
   const writer = new ByteWriter(BLOCK_BYTES);
-  writer.bytes(MAGIC).uint32(FORMAT_VERSION).uint32(0).bytes(superblock.deviceId);
+  writer.bytes(MAGIC).uint32(version).uint32(0).bytes(superblock.deviceId);
   writer.uint64(geometry.deviceBytes).uint32(BLOCK_BYTES).uint32(geometry.ringSlotCount);
   writer.uint64(geometry.ringOffset).uint64(geometry.superblockCopyOffset);
   writer.uint64(geometry.segmentAreaOffset).uint32(geometry.segmentPayloadBytes);
