@@ -69,7 +69,7 @@ async function list(
   const prefixes: string[] = [];
   const start = { v1: 'marker', v2: 'start-after', versions: 'key-marker' }[dialect];
   let from = input.marker === '' ? '' : `&${start}=${encodeURIComponent(input.marker)}`;
-  for (let isTruncated = true; isTruncated;) {
+  for (;;) {
     const query =
       `encoding-type=url&max-keys=${String(input.rows)}&prefix=${encodeURIComponent(input.prefix)}` +
       `&delimiter=${encodeURIComponent(input.delimiter)}${from}` +

@@ -13,13 +13,15 @@
 import { createHash } from 'node:crypto';
 import { hexOfBytes } from '@dozo/base';
 import type { Shard, TransactionStore } from '@dozo/replica';
-import { decodeEntry } from '../src/store/entry-record.ts';
+import { decodeChunks, decodeEntry } from '../src/store/entry-record.ts';
 import {
   bucketIdOfShard,
   CHUNK_KEY,
   chunkNameOf,
   chunkRoutingKey,
+  chunksKeyOf,
   directoryShard,
+  entryKey,
   HEADER_KEY,
   KeyKind,
   objectKeyOf,
@@ -94,6 +96,11 @@ class Checker {
           parts.push({ uploadId, blob: decodePart(item.value).blob });
           break;
         }
+        case KeyKind.chunks: {
+          const entry = await this.#store.stat(shard, entryKey(objectKeyOf(item.key)));
+          if (entry?.version !== item.version) this.problems.push('chunks without their entry');
+          break;
+        }
         case KeyKind.intent:
           this.problems.push('an intent is left');
           break;
@@ -119,7 +126,11 @@ class Checker {
     const entry = decodeEntry(value);
     const name = objectKeyOf(key);
     const pieces: Uint8Array[] = [];
-    for (const part of entry.parts) pieces.push(await this.#readBlob(shard, part.blob, name));
+    const chunks = await this.#store.get(shard, chunksKeyOf(key));
+    if ((chunks !== undefined) !== entry.chunked)
+      this.problems.push(`${name} has no chunks, or some`);
+    const parts = chunks === undefined ? [] : decodeChunks(chunks.value);
+    for (const part of parts) pieces.push(await this.#readBlob(shard, part.blob, name));
     const body = entry.data ?? Buffer.concat(pieces);
     if (body.length !== entry.sizeBytes) this.problems.push(`${name} is too short`);
     const md5 = createHash('md5').update(body).digest('hex');

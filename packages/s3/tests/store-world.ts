@@ -169,14 +169,17 @@ export async function completeUpload(
 
 /** An object's body; undefined if there is none, `lost` if a chunk of it is gone. */
 export async function bodyOf(process: Process, name: ObjectName): Promise<string | undefined> {
-  let found;
-  try {
-    found = await process.s3.objects.find(name);
-  } catch (error) {
-    if (['NoSuchKey', 'NoSuchBucket'].includes(codeOf(error))) return undefined;
-    throw error;
-  }
-  const { data, parts, sizeBytes } = found.entry;
+  let found, parts;
+  do {
+    try {
+      found = await process.s3.objects.find(name);
+    } catch (error) {
+      if (['NoSuchKey', 'NoSuchBucket'].includes(codeOf(error))) return undefined;
+      throw error;
+    }
+    parts = await process.s3.objects.partsOf(found);
+  } while (parts === undefined);
+  const { data, sizeBytes } = found.entry;
   if (data !== undefined) return data.toString();
   const blobs = parts.map((part) => part.blob);
   for (const blob of blobs) process.s3.blobs.pin(blob);

@@ -23,7 +23,7 @@ describe('collector', () => {
     const { world, process } = await worldWithBucket();
     await putObject(process, NAME, LONG);
     const found = await process.s3.objects.find(NAME);
-    const blob = found.entry.parts[0]?.blob;
+    const blob = (await process.s3.objects.partsOf(found))?.[0]?.blob;
     if (blob === undefined) throw new Error('a long object is in chunks');
     process.s3.blobs.pin(blob);
     await putObject(process, NAME, 'short');
@@ -133,9 +133,9 @@ describe('sweep', () => {
   it('reports chunks that are named and not there', async () => {
     const { process } = await worldWithBucket();
     await putObject(process, NAME, LONG);
-    const { shard, entry } = await process.s3.objects.find(NAME);
-    const blobId = entry.parts[0]?.blob.blobId ?? Buffer.alloc(0);
-    await process.s3.blobs.deleteFound(shard, blobId);
+    const found = await process.s3.objects.find(NAME);
+    const blobId = (await process.s3.objects.partsOf(found))?.[0]?.blob.blobId ?? Buffer.alloc(0);
+    await process.s3.blobs.deleteFound(found.shard, blobId);
     const report = await process.s3.sweep.run();
     expect(report.missingChunks).toBe(5);
     expect(report.missing[0]).toMatchObject({ objectKey: 'key', chunkNumber: 0 });

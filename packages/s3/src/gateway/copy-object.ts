@@ -141,9 +141,11 @@ async function readSource(
     running?.update(bytes);
     await body.write(bytes);
   };
-  const { data, parts } = source.entry;
+  const { data } = source.entry;
   if (data !== undefined) await take(data.subarray(range.start, range.end));
   else {
+    const parts = await context.store.objects.partsOf(source);
+    if (parts === undefined) throw sourceReplaced();
     const blobs = parts.map((part) => part.blob);
     for (const blob of blobs) context.store.blobs.pin(blob);
     try {
@@ -177,6 +179,10 @@ function nothingToCopy(): S3Error {
     'InvalidRequest',
     "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
   );
+}
+
+function sourceReplaced(): S3Error {
+  return S3Error.of('InternalError', 'The source was replaced while it was copied. Try again.');
 }
 
 function sourceTooLarge(): S3Error {

@@ -23,7 +23,8 @@ import {
 import type { BodyRange, ObjectRoute } from '../protocol/index.ts';
 import { slicesOf } from '../store/blob-store.ts';
 import type { ChunkSlice } from '../store/blob-store.ts';
-import type { ObjectEntry } from '../store/entry-record.ts';
+import type { ObjectEntry, ObjectPart } from '../store/entry-record.ts';
+import { tooManyRaces } from '../store/object-index.ts';
 import type { FoundObject } from '../store/object-index.ts';
 import type { Exchange } from './exchange.ts';
 import { ClientVanished } from './failure.ts';
@@ -47,14 +48,19 @@ export async function getObject(
     const found = await context.store.objects.find(route);
     const { entry } = found;
     if (answerNotModified(exchange, route, entry)) return;
-    const selection = select(route, entry);
+    const parts = await context.store.objects.partsOf(found);
+    if (parts === undefined) {
+      if (attempt === READ_ATTEMPTS_MAX) throw tooManyRaces();
+      continue;
+    }
+    const selection = select(route, entry, parts);
     const { start, end } = selection.range;
     if (entry.data !== undefined || start === end) {
       sendHead(exchange, route, entry, selection);
       exchange.response.end(entry.data?.subarray(start, end));
       return;
     }
-    const outcome = await sendChunks(context, exchange, route, found, selection);
+    const outcome = await sendChunks(context, exchange, route, { ...found, parts }, selection);
     if (outcome === 'sent') return;
     // Replaced and collected between our read of the entry and that of its first chunk?
     if (attempt === READ_ATTEMPTS_MAX || !(await wasReplaced(context, route, found))) {
@@ -69,10 +75,17 @@ export async function headObject(
   exchange: Exchange,
   route: ObjectRoute,
 ): Promise<void> {
-  const { entry } = await context.store.objects.find(route);
-  if (answerNotModified(exchange, route, entry)) return;
-  sendHead(exchange, route, entry, select(route, entry));
-  exchange.response.end();
+  for (let attempt = 1; attempt <= READ_ATTEMPTS_MAX; attempt += 1) {
+    const found = await context.store.objects.find(route);
+    if (answerNotModified(exchange, route, found.entry)) return;
+    const needsParts = route.query.has('partNumber');
+    const parts = needsParts ? await context.store.objects.partsOf(found) : [];
+    if (parts === undefined) continue;
+    sendHead(exchange, route, found.entry, select(route, found.entry, parts));
+    exchange.response.end();
+    return;
+  }
+  throw tooManyRaces();
 }
 
 function answerNotModified(exchange: Exchange, route: ObjectRoute, entry: ObjectEntry): boolean {
@@ -82,7 +95,7 @@ function answerNotModified(exchange: Exchange, route: ObjectRoute, entry: Object
   return true;
 }
 
-function select(route: ObjectRoute, entry: ObjectEntry): Selection {
+function select(route: ObjectRoute, entry: ObjectEntry, parts: readonly ObjectPart[]): Selection {
   const partNumber = parsePartNumber(route.query);
   if (partNumber === undefined) {
     const range = parseRange(route.headers, entry);
@@ -91,7 +104,7 @@ function select(route: ObjectRoute, entry: ObjectEntry): Selection {
   if (route.headers.has('range')) {
     throw S3Error.of('InvalidRequest', 'Cannot specify both Range header and partNumber.');
   }
-  return selectPart(entry, partNumber);
+  return selectPart(entry, parts, partNumber);
 }
 
 function wholeOf(entry: ObjectEntry): Selection {
@@ -99,10 +112,14 @@ function wholeOf(entry: ObjectEntry): Selection {
 }
 
 /** Parts are counted as they lie in the object: gaps in the numbers they came with are gone. */
-function selectPart(entry: ObjectEntry, partNumber: number): Selection {
+function selectPart(
+  entry: ObjectEntry,
+  parts: readonly ObjectPart[],
+  partNumber: number,
+): Selection {
   if (!isMultipart(entry) && partNumber === 1) return wholeOf(entry);
   let start = 0;
-  for (const [index, part] of entry.parts.entries()) {
+  for (const [index, part] of parts.entries()) {
     const end = start + part.blob.sizeBytes;
     if (index + 1 === partNumber && isMultipart(entry)) {
       return { range: { start, end }, isWhole: false };
@@ -133,7 +150,7 @@ function sendHead(
   for (const name in kept) headers.push(name, kept[name] as string);
   if (!isWhole) headers.push('Content-Range', contentRange(range, entry.sizeBytes));
   if (isMultipart(entry) && route.query.has('partNumber')) {
-    headers.push('x-amz-mp-parts-count', String(entry.parts.length));
+    headers.push('x-amz-mp-parts-count', entry.etag.slice(33));
   }
   if (isWhole && entry.checksum !== undefined && wantsChecksum(route.headers)) {
     headers.push(...Object.entries(checksumHeaders(entry.checksum)).flat());
@@ -146,11 +163,11 @@ async function sendChunks(
   context: GatewayContext,
   exchange: Exchange,
   route: ObjectRoute,
-  found: FoundObject,
+  found: FoundObject & { readonly parts: readonly ObjectPart[] },
   selection: Selection,
 ): Promise<'sent' | 'lost'> {
   const { start, end } = selection.range;
-  const blobs = found.entry.parts.map((part) => part.blob);
+  const blobs = found.parts.map((part) => part.blob);
   const needBytes = streamingBytes(context, end - start) - exchange.heldBytes;
   const waiting = needBytes > 0 ? holdBytes(context, exchange, needBytes) : undefined;
   if (waiting !== undefined) await waiting;

@@ -3,14 +3,21 @@
  *
  *     0       1       2              8            14          30             32
  *     | 01    | kind  | modified u48 | size u48   | MD5       | parts u16    | ...
- *     ... checksum | headers | kind 0: body | kind 1: parts
+ *     ... checksum | headers | kind 0: body
  *
  * The first 32 bytes are the *head*: all that a conditional write and a listing have to know, read
  * without the rest. `kind` is 0 for a body inside the entry and 1 for one in chunks. `parts` is the
  * number behind the dash of a multipart entity tag, else 0. Numbers are little endian.
  *
- * Every PUT writes one and every GET reads one, so the codec works on a Buffer directly; what does
- * not fit throws a `CodecError` all the same. The format page is docs/formats/s3-metadata.md.
+ * Where the chunks are stands in a record of its own beside the entry, put and deleted with it in one
+ * transaction. That such a record is absent is what a small PUT has to know of what it replaces, and
+ * it can say so as a precondition without reading anything; and neither a listing nor the sweep has
+ * to read what it does not need.
+ *
+ *     | 01 | parts u16 | for each: number u16 | blob id 16 | size u48 | chunk bytes u32 | checksum |
+ *
+ * Every PUT writes an entry and every GET reads one, so the codec works on a Buffer directly; what
+ * does not fit throws a `CodecError` all the same. The format page is docs/formats/s3-metadata.md.
  */
 import { assert, CodecError } from '@dozo/base';
 import { BLOB_ID_BYTES, KEPT_HEADERS_BYTES_MAX } from '../limits.ts';
@@ -53,10 +60,9 @@ export interface ObjectDescription {
   readonly headers: ObjectHeaders;
 }
 
-/** A decoded entry: `data` when the body is inside, else `parts`. */
+/** A decoded entry. */
 export interface ObjectEntry extends EntryHead, ObjectDescription {
-  readonly parts: readonly ObjectPart[];
-  /** A view of the record. */
+  /** The body, a view of the record, unless it is in chunks. */
   readonly data: Buffer | undefined;
 }
 
@@ -72,15 +78,20 @@ export function encodeInlineEntry(object: ObjectDescription, body: readonly Uint
   return record;
 }
 
-/** Encodes an entry whose body is in chunks. */
-export function encodeChunkedEntry(
-  object: ObjectDescription,
-  parts: readonly ObjectPart[],
-): Buffer {
-  let sizeBytes = descriptionBytes(object) + 2;
+/** Encodes an entry whose body is in chunks; to be put with {@link encodeChunks} beside it. */
+export function encodeChunkedEntry(object: ObjectDescription): Buffer {
+  const record = Buffer.allocUnsafe(descriptionBytes(object));
+  const end = writeDescription(record, object, KIND_CHUNKED);
+  assert(end === record.length, 'the size was computed right');
+  return record;
+}
+
+/** Encodes where the chunks of an object are. */
+export function encodeChunks(parts: readonly ObjectPart[]): Buffer {
+  let sizeBytes = 3;
   for (const part of parts) sizeBytes += PART_BYTES + checksumBytes(part.checksum);
   const record = Buffer.allocUnsafe(sizeBytes);
-  let offset = writeDescription(record, object, KIND_CHUNKED);
+  let offset = record.writeUInt8(FORMAT_VERSION, 0);
   offset = record.writeUInt16LE(parts.length, offset);
   for (const { partNumber, blob, checksum } of parts) {
     offset = record.writeUInt16LE(partNumber, offset);
@@ -93,14 +104,22 @@ export function encodeChunkedEntry(
   return record;
 }
 
+/** The counterpart of {@link encodeChunks}. */
+export function decodeChunks(value: Uint8Array): ObjectPart[] {
+  const record = bufferOf(value);
+  checkVersion(record);
+  const cursor = new Cursor(record, 1);
+  const parts: ObjectPart[] = [];
+  for (let count = cursor.uint(2); count > 0; count -= 1) parts.push(cursor.part());
+  cursor.expectEnd();
+  return parts;
+}
+
 /** Decodes the head; `value` may end behind it. */
 export function decodeHead(value: Uint8Array): EntryHead {
   const record = bufferOf(value);
   if (record.length < ENTRY_HEAD_BYTES) throw damaged('CODEC_TOO_SHORT', 0, 'the head is cut off');
-  if (record[0] !== FORMAT_VERSION) {
-    const found = String(record[0]);
-    throw damaged('CODEC_INVALID', 0, `its format is version ${found}, this software reads 1`);
-  }
+  checkVersion(record);
   const kind = record[1];
   if (kind !== KIND_INLINE && kind !== KIND_CHUNKED) {
     throw damaged('CODEC_INVALID', 1, 'its kind is not known');
@@ -121,20 +140,17 @@ export function decodeEntry(value: Uint8Array): ObjectEntry {
   const cursor = new Cursor(bufferOf(value), ENTRY_HEAD_BYTES);
   const checksum = cursor.checksum();
   const headers = cursor.headers();
-  const parts: ObjectPart[] = [];
-  let data: Buffer | undefined;
-  if (head.chunked) {
-    for (let count = cursor.uint(2); count > 0; count -= 1) parts.push(cursor.part());
-    cursor.expectEnd();
-    checkSizes(head, parts);
-  } else {
-    data = cursor.rest();
-    if (data.length !== head.sizeBytes) {
-      throw damaged('CODEC_INVALID', 8, 'its size is not that of the body inside');
-    }
-  }
   const { chunked, lastModifiedMs, sizeBytes, etag } = head;
-  return { chunked, lastModifiedMs, sizeBytes, etag, checksum, headers, parts, data };
+  const description = { chunked, lastModifiedMs, sizeBytes, etag, checksum, headers };
+  if (chunked) {
+    cursor.expectEnd();
+    return { ...description, data: undefined };
+  }
+  const data = cursor.rest();
+  if (data.length !== sizeBytes) {
+    throw damaged('CODEC_INVALID', 8, 'its size is not that of the body inside');
+  }
+  return { ...description, data };
 }
 
 /** The checksum of an entry of which at least the head and the checksum are in `value`. */
@@ -142,12 +158,10 @@ export function decodeEntryChecksum(value: Uint8Array): ObjectChecksum | undefin
   return new Cursor(bufferOf(value), ENTRY_HEAD_BYTES).checksum();
 }
 
-function checkSizes(head: EntryHead, parts: readonly ObjectPart[]): void {
-  let sizeBytes = 0;
-  for (const part of parts) sizeBytes += part.blob.sizeBytes;
-  if (sizeBytes !== head.sizeBytes) {
-    throw damaged('CODEC_INVALID', 8, 'its size is not the sum of its parts');
-  }
+function checkVersion(record: Buffer): void {
+  if (record[0] === FORMAT_VERSION) return;
+  const found = String(record[0]);
+  throw damaged('CODEC_INVALID', 0, `its format is version ${found}, this software reads 1`);
 }
 
 function descriptionBytes(object: ObjectDescription): number {

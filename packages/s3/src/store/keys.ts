@@ -10,6 +10,7 @@
  *       03 shifted(object key) 00 uploadId      -> multipart upload
  *       04 uploadId partNumber                  -> part
  *       05 dueMs nonce                          -> garbage
+ *       06 object key                           -> where the entry's chunks are, if it has any
  *     data pool, routing key bucketId shard blobId number    one chunk (8 + 2 + 16 + 4 bytes)
  *       00                                      -> bytes
  *
@@ -39,6 +40,7 @@ export const KeyKind = {
   upload: 3,
   part: 4,
   garbage: 5,
+  chunks: 6,
 } as const;
 
 /** Past every key that begins with a prefix: no byte of ours at that place is FF. */
@@ -90,7 +92,14 @@ export function entryKey(objectKey: string): Buffer {
   return key;
 }
 
-/** The object key that an entry's key names. */
+/** Key of the record that says where an object's chunks are; beside the entry with this key. */
+export function chunksKeyOf(key: Uint8Array): Buffer {
+  const other = Buffer.from(key);
+  other[0] = KeyKind.chunks;
+  return other;
+}
+
+/** The object key that an entry's key names, or the key of its chunks. */
 export function objectKeyOf(key: Uint8Array): string {
   return Buffer.from(key.buffer, key.byteOffset + 1, key.length - 1).toString('utf8');
 }

@@ -20,7 +20,7 @@ import type { CompletedPart, ObjectHeaders, UploadChecksum } from '../protocol/i
 import { intentLost } from './blob-writer.ts';
 import type { BlobWriter } from './blob-writer.ts';
 import type { BucketCache, ShardHandle } from './bucket-cache.ts';
-import { encodeChunkedEntry } from './entry-record.ts';
+import { encodeChunkedEntry, encodeChunks } from './entry-record.ts';
 import type { ObjectDescription } from './entry-record.ts';
 import type { Collector } from './collector.ts';
 import { entryKey, KeyKind, kindRange, partKey, partNameOf, uploadKey } from './keys.ts';
@@ -158,12 +158,13 @@ export class MultipartUploads {
       };
       try {
         await this.#objects.change(name, {
-          record: encodeChunkedEntry(object, plan.parts),
+          record: encodeChunkedEntry(object),
+          chunks: encodeChunks(plan.parts),
           guard: request.guard,
           shard,
           preconditions: [{ key, is: 'version', version }],
           deletes: [key],
-          garbage: [garbage],
+          garbage,
         });
         return object;
       } catch (error) {

@@ -1,13 +1,14 @@
 /**
  * Objects: find one, replace one, delete one.
  *
- * Every change of a key is one transaction on the key's shard that depends on the shard's header
- * (the bucket is open) and on the entry that it replaces, as it was read. Whatever the old entry had
- * in chunks goes to the shard's garbage queue in the same transaction. Lost races are tried again
- * from the start, so that a conditional write is judged anew each time.
+ * Every change of a key is one transaction on the key's shard that depends on the shard's header (the
+ * bucket is open) and on the record of the chunks that it drops, or on there being none: they go to
+ * the shard's garbage queue in the same transaction. The first attempt supposes that there are none,
+ * so that a small PUT reads nothing. A conditional change also depends on the entry that was judged.
+ * Lost races are tried again from the start, so that a condition is judged anew each time.
  */
 import { hasCode } from '@dozo/base';
-import type { Precondition, Put, Transaction, Version } from '@dozo/replica';
+import type { Precondition, Put, Shard, Transaction, Version } from '@dozo/replica';
 import { S3Error } from '../errors.ts';
 import { ATTEMPTS_MAX, GARBAGE_NONCE_BYTES } from '../limits.ts';
 import type { BlobStore } from './blob-store.ts';
@@ -16,14 +17,16 @@ import type { BlobWriter } from './blob-writer.ts';
 import type { BucketCache, ShardHandle } from './bucket-cache.ts';
 import { noSuchBucket } from './bucket-directory.ts';
 import {
+  decodeChunks,
   decodeEntry,
   decodeHead,
   encodeChunkedEntry,
+  encodeChunks,
   encodeInlineEntry,
   ENTRY_HEAD_BYTES,
 } from './entry-record.ts';
 import type { EntryHead, ObjectDescription, ObjectEntry, ObjectPart } from './entry-record.ts';
-import { entryKey, garbageKey, shardNumberOf } from './keys.ts';
+import { chunksKeyOf, entryKey, garbageKey, shardNumberOf } from './keys.ts';
 import { encodeGarbage } from './records.ts';
 import type { BlobRef, GarbageRecord } from './records.ts';
 import type { StoreContext } from './store-context.ts';
@@ -37,7 +40,8 @@ export interface ObjectName {
 /** An object as it was read. */
 export interface FoundObject {
   /** Where its chunks belong. */
-  readonly shard: Pick<ShardHandle, 'pool' | 'routingKey'>;
+  readonly shard: Shard;
+  readonly key: Uint8Array;
   readonly version: Version;
   readonly entry: ObjectEntry;
 }
@@ -49,6 +53,8 @@ export type Guard = (existing: EntryHead | undefined) => void;
 export interface Change {
   /** The new entry; undefined deletes. */
   readonly record: Uint8Array | undefined;
+  /** Where the new entry's chunks are, if it has any. */
+  readonly chunks: Uint8Array | undefined;
   /** Undefined: replace whatever is there. */
   readonly guard: Guard | undefined;
   /** The change belongs to exactly this shard of exactly this bucket. */
@@ -58,8 +64,11 @@ export interface Change {
   readonly puts?: readonly Put[];
   readonly deletes?: readonly Uint8Array[];
   /** What becomes garbage with this change, besides what the old entry drops. */
-  readonly garbage?: readonly GarbageRecord[];
+  readonly garbage?: GarbageRecord;
 }
+
+/** Who won a race: somebody who changed the bucket, or the object. */
+type Lost = 'header' | 'object';
 
 const HEAD_RANGE = { start: 0, end: ENTRY_HEAD_BYTES };
 
@@ -80,16 +89,24 @@ export class ObjectIndex {
     const key = entryKey(name.key);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       const bucket = await this.#cache.bucket(name.bucket);
-      const shard = bucket.shards[shardNumberOf(key, bucket.shards.length)] as ShardHandle;
+      const shard = bucket.shards[shardNumberOf(key, bucket.shards.length)] as Shard;
       const item = await this.#context.store.get(shard, key);
       if (item !== undefined) {
-        return { shard, version: item.version, entry: decodeEntry(item.value) };
+        return { shard, key, version: item.version, entry: decodeEntry(item.value) };
       }
       if (await this.#cache.isCurrent(bucket)) {
         throw new S3Error('NoSuchKey', { fields: { Key: name.key } });
       }
     }
     throw tooManyRaces();
+  }
+
+  /** Where the chunks of a found object are; undefined where it was replaced since. */
+  async partsOf(found: FoundObject): Promise<ObjectPart[] | undefined> {
+    if (!found.entry.chunked) return [];
+    const item = await this.#context.store.get(found.shard, chunksKeyOf(found.key));
+    // One transaction put both, so they have one version.
+    return item?.version === found.version ? decodeChunks(item.value) : undefined;
   }
 
   /** Stores an object whose body is small enough to lie in its entry. */
@@ -99,7 +116,8 @@ export class ObjectIndex {
     body: readonly Uint8Array[],
     guard: Guard | undefined,
   ): Promise<void> {
-    return this.change(name, { record: encodeInlineEntry(object, body), guard });
+    const record = encodeInlineEntry(object, body);
+    return this.change(name, { record, chunks: undefined, guard });
   }
 
   /**
@@ -114,9 +132,14 @@ export class ObjectIndex {
     guard: Guard | undefined,
   ): Promise<void> {
     const part: ObjectPart = { partNumber: 0, blob: writer.ref(), checksum: undefined };
-    const record = encodeChunkedEntry(object, [part]);
     try {
-      await this.change(name, { record, guard, shard: writer.shard, ...writer.commit() });
+      await this.change(name, {
+        record: encodeChunkedEntry(object),
+        chunks: encodeChunks([part]),
+        guard,
+        shard: writer.shard,
+        ...writer.commit(),
+      });
     } catch (error) {
       throw failedIndexOf(error) === undefined ? error : intentLost();
     }
@@ -124,7 +147,7 @@ export class ObjectIndex {
 
   /** Deletes an object; one that is not there is no error. */
   async delete(name: ObjectName, guard: Guard | undefined): Promise<void> {
-    await this.change(name, { record: undefined, guard });
+    await this.change(name, { record: undefined, chunks: undefined, guard });
   }
 
   /**
@@ -136,63 +159,59 @@ export class ObjectIndex {
    */
   async change(name: ObjectName, change: Change): Promise<void> {
     const key = entryKey(name.key);
+    let mayHaveChunks = false;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       const shard =
         this.#cache.remembered(name.bucket, key) ?? (await this.#cache.shard(name.bucket, key));
       if (change.shard !== undefined && !isSameShard(change.shard, shard)) {
         throw noSuchBucket(name.bucket);
       }
-      const failedIndex = await this.#attempt(name, key, shard, change);
-      if (failedIndex === undefined) return;
-      if (failedIndex === 0) this.#cache.forgetShard(name.bucket, shard);
+      const lost = await this.#attempt(name, key, shard, change, mayHaveChunks);
+      if (lost === undefined) return;
+      if (lost === 'header') this.#cache.forgetShard(name.bucket, shard);
+      else mayHaveChunks = true;
     }
     throw change.guard === undefined
       ? tooManyRaces()
       : new S3Error('ConditionalRequestConflict', { fields: { Key: name.key } });
   }
 
-  /** Tries once. @returns undefined when applied, else the index of the precondition that failed. */
+  /** Tries once. @returns undefined when applied, else what has changed. */
   async #attempt(
     name: ObjectName,
     key: Uint8Array,
     shard: ShardHandle,
     change: Change,
-  ): Promise<number | undefined> {
+    mayHaveChunks: boolean,
+  ): Promise<Lost | undefined> {
     const { store, mechanisms } = this.#context;
-    const old = await store.get(shard, key, HEAD_RANGE);
-    const head = old === undefined ? undefined : decodeHead(old.value);
-    if (head === undefined && change.record === undefined && change.guard === undefined) {
-      return (await this.#isOpen(name.bucket, shard)) ? undefined : 0;
+    const chunksKey = chunksKeyOf(key);
+    const preconditions: Precondition[] = mechanisms.headerPrecondition ? [shard.isOpen] : [];
+    const headerCount = preconditions.length;
+    if (change.guard !== undefined) {
+      const old = await store.get(shard, key, HEAD_RANGE);
+      change.guard(old === undefined ? undefined : decodeHead(old.value));
+      if (mechanisms.entryPrecondition) preconditions.push(unchanged(key, old?.version));
+    } else if (change.record === undefined && (await store.stat(shard, key)) === undefined) {
+      return (await this.#isOpen(name.bucket, shard)) ? undefined : 'header';
     }
-    change.guard?.(head);
-    const garbage = [...(change.garbage ?? NONE)];
-    let dropped: readonly BlobRef[] = NONE;
-    if (head?.chunked === true) {
-      const whole = await store.get(shard, key);
-      if (whole?.version !== old?.version || whole === undefined) return 1;
-      dropped = decodeEntry(whole.value).parts.map((part) => part.blob);
-      if (mechanisms.garbageQueue) garbage.push({ kind: 'blobs', blobs: dropped });
-    }
-    const preconditions: Precondition[] = [];
-    if (mechanisms.headerPrecondition) preconditions.push(shard.isOpen);
-    if (mechanisms.entryPrecondition) {
-      preconditions.push(
-        old === undefined ? { key, is: 'absent' } : { key, is: 'version', version: old.version },
-      );
-    }
+    const oldChunks = mayHaveChunks ? await store.get(shard, chunksKey) : undefined;
+    if (mechanisms.entryPrecondition) preconditions.push(unchanged(chunksKey, oldChunks?.version));
     const ownCount = preconditions.length;
     if (change.preconditions !== undefined) preconditions.push(...change.preconditions);
-    const transaction = this.#transactionOf(shard, key, change, preconditions, garbage);
+    const dropped =
+      oldChunks === undefined ? NONE : decodeChunks(oldChunks.value).map((part) => part.blob);
+    const transaction = this.#transactionOf(shard, key, change, { preconditions, dropped });
     try {
       await store.transact(transaction);
       return undefined;
     } catch (error) {
-      if (change.record === undefined && garbage.length > 0 && hasCode(error, 'STORE_FULL')) {
+      if (change.record === undefined && dropped.length > 0 && hasCode(error, 'STORE_FULL')) {
         return this.#deleteOnFullDevice(shard, key, preconditions, dropped);
       }
       const index = failedIndexOf(error);
       if (index === undefined || index >= ownCount) throw error;
-      return mechanisms.headerPrecondition ? index : 1;
+      return index < headerCount ? 'header' : 'object';
     }
   }
 
@@ -200,21 +219,25 @@ export class ObjectIndex {
     shard: ShardHandle,
     key: Uint8Array,
     change: Change,
-    preconditions: readonly Precondition[],
-    garbage: readonly GarbageRecord[],
+    old: { readonly preconditions: readonly Precondition[]; readonly dropped: readonly BlobRef[] },
   ): Transaction {
+    const { limits, mechanisms } = this.#context;
+    const { preconditions, dropped } = old;
+    const { record, chunks, garbage } = change;
     const puts: Put[] = [];
     const deletes: Uint8Array[] = [];
-    if (change.record === undefined) deletes.push(key);
-    else puts.push({ key, value: change.record });
+    if (record === undefined) deletes.push(key);
+    else puts.push({ key, value: record });
+    if (chunks !== undefined) puts.push({ key: chunksKeyOf(key), value: chunks });
+    else if (dropped.length > 0) deletes.push(chunksKeyOf(key));
     if (change.puts !== undefined) puts.push(...change.puts);
     if (change.deletes !== undefined) deletes.push(...change.deletes);
-    const { garbageDelayMs } = this.#context.limits;
-    for (const record of garbage) {
-      // What an upload has left over was never readable, so no reader has to be waited for.
-      const delayMs = record.kind === 'blobs' ? garbageDelayMs : 0;
-      puts.push(garbagePut(this.#context, record, delayMs));
+    if (dropped.length > 0 && mechanisms.garbageQueue) {
+      const blobs: GarbageRecord = { kind: 'blobs', blobs: dropped };
+      puts.push(garbagePut(this.#context, blobs, limits.garbageDelayMs));
     }
+    // What an upload leaves over was never readable, so no reader has to be waited for.
+    if (garbage !== undefined) puts.push(garbagePut(this.#context, garbage, 0));
     return { pool: shard.pool, routingKey: shard.routingKey, preconditions, puts, deletes };
   }
 
@@ -227,14 +250,15 @@ export class ObjectIndex {
     key: Uint8Array,
     preconditions: readonly Precondition[],
     dropped: readonly BlobRef[],
-  ): Promise<number | undefined> {
+  ): Promise<Lost | undefined> {
     const { pool, routingKey } = shard;
+    const deletes = [key, chunksKeyOf(key)];
     try {
-      await this.#context.store.transact({ pool, routingKey, preconditions, deletes: [key] });
+      await this.#context.store.transact({ pool, routingKey, preconditions, deletes });
     } catch (error) {
       const index = failedIndexOf(error);
       if (index === undefined) throw error;
-      return index;
+      return index === 0 ? 'header' : 'object';
     }
     await this.#blobs.dispose(shard, dropped).catch(() => undefined);
     return undefined;
@@ -260,6 +284,10 @@ export function garbagePut(context: StoreContext, record: GarbageRecord, delayMs
 export function failedIndexOf(error: unknown): number | undefined {
   if (!hasCode(error, 'PRECONDITION_FAILED')) return undefined;
   return (error as { readonly detail: { readonly index: number } }).detail.index;
+}
+
+function unchanged(key: Uint8Array, version: Version | undefined): Precondition {
+  return version === undefined ? { key, is: 'absent' } : { key, is: 'version', version };
 }
 
 function isSameShard(one: ShardHandle, other: ShardHandle): boolean {

@@ -4,11 +4,11 @@
  * The collector frees everything that a record speaks of. What no record speaks of (chunks that a
  * sleeper wrote after its intent was gone; what a crash left while the device was full) is found by
  * looking at every chunk and asking its shard who names it. A blob only ever moves forward through
- * intent, part, entry, garbage, each move one transaction; the sweep reads the chunks first and then
+ * intent, part, object, garbage, each move one transaction; the sweep reads the chunks first and then
  * these four in that order, so a blob that is named by anybody at any time is seen at least once,
  * however it moves meanwhile. What is not seen belongs to nobody, and never will.
  *
- * The other way round it asks for every chunk that an entry names whether it is there, and reports
+ * The other way round it asks for every chunk that an object has whether it is there, and reports
  * those that are not. Memory is bounded: chunks are taken in batches.
  */
 import { equalBytes, hexOfBytes } from '@dozo/base';
@@ -16,7 +16,7 @@ import type { Shard } from '@dozo/replica';
 import { MISSING_REPORTED_MAX, SWEPT_BLOBS_MAX } from '../limits.ts';
 import type { BlobStore } from './blob-store.ts';
 import type { Collector } from './collector.ts';
-import { decodeEntry, decodeHead } from './entry-record.ts';
+import { decodeChunks } from './entry-record.ts';
 import {
   blobIdOfIntent,
   bucketIdOfShard,
@@ -126,9 +126,8 @@ export class Sweep {
     for await (const row of store.scan(shard, kindRange(KeyKind.part))) {
       strike(decodePart(row.value).blob);
     }
-    for await (const row of store.scan(shard, kindRange(KeyKind.entry))) {
-      if (!decodeHead(row.value).chunked) continue;
-      for (const part of decodeEntry(row.value).parts) strike(part.blob);
+    for await (const row of store.scan(shard, kindRange(KeyKind.chunks))) {
+      for (const part of decodeChunks(row.value)) strike(part.blob);
     }
     for await (const row of store.scan(shard, kindRange(KeyKind.garbage))) {
       const garbage = decodeGarbage(row.value);
@@ -170,9 +169,8 @@ export class Sweep {
 
   async #findMissing(shard: Shard, report: Report): Promise<void> {
     const { store } = this.#context;
-    for await (const row of store.scan(shard, kindRange(KeyKind.entry))) {
-      if (!decodeHead(row.value).chunked) continue;
-      const blobs = decodeEntry(row.value).parts.map((part) => part.blob);
+    for await (const row of store.scan(shard, kindRange(KeyKind.chunks))) {
+      const blobs = decodeChunks(row.value).map((part) => part.blob);
       await this.#findMissingOf(shard, row, objectKeyOf(row.key), blobs, report);
     }
   }
