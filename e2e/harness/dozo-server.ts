@@ -17,8 +17,8 @@ export const REGION = 'us-east-1';
 
 export interface ServerOptions {
   readonly dataDirectory: string;
-  /** As `--size` takes it, for example `8GiB`. */
-  readonly size: string;
+  /** As `--size` takes it, for example `8GiB`; absent with a device that is there. */
+  readonly size?: string;
   readonly moreArguments?: readonly string[];
   /** The command to start; without it the one of this checkout. */
   readonly command?: readonly [string, ...string[]];
@@ -152,7 +152,8 @@ export class DozoServer {
   #spawn(): ChildProcess {
     rmSync(this.#readyFile, { force: true });
     const args = [
-      ['up', '--data', this.#options.dataDirectory, '--size', this.#options.size],
+      ['up', '--data', this.#options.dataDirectory],
+      this.#options.size === undefined ? [] : ['--size', this.#options.size],
       ['--port', '0', '--health-port', '0', '--ready-file', this.#readyFile],
       ['--log-format', 'json', ...(this.#options.moreArguments ?? [])],
     ].flat();
