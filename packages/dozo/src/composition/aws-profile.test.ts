@@ -36,6 +36,7 @@ describe('the profile', () => {
   it('takes the credentials out of their file', () => {
     const text = awsConfigText(profile);
     expect(text).toContain('[profile dozo]');
+    expect(text).toContain('\n    signature_version = s3v4\n');
     expect(text).toContain('\nendpoint_url = http://127.0.0.1:9000\n');
     expect(text).toContain('\ncredential_process = cat /data/credentials.json\n');
     expect(text).not.toContain('ca_bundle');

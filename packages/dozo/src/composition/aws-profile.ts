@@ -31,6 +31,7 @@ export function awsConfigText(profile: AwsProfile): string {
     `endpoint_url = ${profile.endpoint}`,
     's3 =',
     '    addressing_style = path',
+    '    signature_version = s3v4',
   ];
   if (profile.source === 'file') {
     lines.push(`credential_process = cat ${quoted(profile.credentialsFile)}`);
