@@ -111,6 +111,8 @@ export const SHARD_ROWS_MAX = 256;
 export const PARTS_PER_TRANSACTION_MAX = 1000;
 /** Chunks of one blob that are deleted at a time. */
 export const CHUNK_DELETES_AT_ONCE_MAX = 8;
+/** How long a full device is taken as full after nothing was found to free, in ms. */
+export const RELIEF_PAUSE_MS = 5_000;
 /** Blobs whose chunks a sweep holds in memory while it asks who names them, some 200 bytes each. */
 export const SWEPT_BLOBS_MAX = 20_000;
 /** Missing chunks that a sweep names one by one; more are counted. */
@@ -215,3 +217,5 @@ export const REQUEST_HEAD_BYTES_MAX = 32 * KIBIBYTE;
 export const SMALL_FRAMING_BYTES_MAX = 16 * KIBIBYTE;
 /** Times that a GET begins anew because the object was replaced before its first byte was sent. */
 export const READ_ATTEMPTS_MAX = 8;
+/** Between two warnings of one kind of overload, in ms. */
+export const OVERLOAD_WARNING_MS = 10_000;

@@ -178,6 +178,30 @@ describe('a full device', () => {
   });
 });
 
+describe('a device that is full of garbage', () => {
+  it('takes the next object at once, and says that it is full only when it is', async () => {
+    const engine = new ModelEngine({ capacityBytes: 4000 });
+    const world = new World('garbage', new PlacementGroup({ engine }));
+    const process = world.start();
+    await process.s3.directory.create('bucket', 'owner');
+    // Far more than fits, all of it dropped again, and no time for the garbage delay to pass.
+    for (let count = 0; count < 30; count += 1) await putObject(process, NAME, LONG);
+    for (let count = 0; count < 300; count += 1) {
+      const outcome = await outcomeOf(putObject(process, { ...NAME, key: String(count) }, LONG));
+      if (outcome === 'ok') continue;
+      expect(outcome).toBe('STORE_FULL');
+      expect(count).toBeGreaterThan(0);
+      break;
+    }
+    expect(await outcomeOf(putObject(process, { ...NAME, key: 'no' }, LONG))).toBe('STORE_FULL');
+    await process.s3.objects.delete(NAME, undefined);
+    await world.clock.advance(5_000);
+    expect(await outcomeOf(putObject(process, { ...NAME, key: 'yes' }, LONG))).toBe('ok');
+    await world.settle();
+    expect(await checkStore(world.store)).toEqual([]);
+  });
+});
+
 describe('bucket headers', () => {
   it.each([
     { headerEpochs: true, attempts: 1 },

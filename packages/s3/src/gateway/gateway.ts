@@ -14,7 +14,7 @@ import { hexOfBytes } from '@dozo/base';
 import type { Clock, Random } from '@dozo/base';
 import type { TransactionStore } from '@dozo/replica';
 import { S3Error } from '../errors.ts';
-import { DEFAULT_LIMITS, REQUEST_HEAD_BYTES_MAX } from '../limits.ts';
+import { DEFAULT_LIMITS, OVERLOAD_WARNING_MS, REQUEST_HEAD_BYTES_MAX } from '../limits.ts';
 import type { S3Limits } from '../limits.ts';
 import {
   checkExpectedOwner,
@@ -108,6 +108,8 @@ class Gateway implements S3Gateway {
   #requestCount = 0;
   #clientErrorCount = 0;
   #serverErrorCount = 0;
+  /** Refusals of each kind since the last warning, and when that was. */
+  readonly #overloads = new Map<string, { readonly count: number; readonly lastMs: number }>();
   #isStopping = false;
   #stopped: Promise<void> | undefined;
   #onIdle: (() => void) | undefined;
@@ -300,11 +302,26 @@ class Gateway implements S3Gateway {
     else this.#clientErrorCount += 1;
     exchange.sendError(answer);
     if (answer.status < 500 && !wasSending) return;
-    const { requestId } = exchange;
-    const fields = { requestId, code: answer.code, method: exchange.head?.method, err: error };
-    const target = exchange.route?.rawPath;
-    if (answer.code === 'SlowDown') this.#context.logger.warn({ ...fields, target }, 'slowed down');
-    else this.#context.logger.error({ ...fields, target }, 'a request failed');
+    if (isOverload(answer) && !wasSending) {
+      this.#warnOfOverload(answer.code, error);
+      return;
+    }
+    const { requestId, head, route } = exchange;
+    const fields = { requestId, code: answer.code, method: head?.method, err: error };
+    this.#context.logger.error({ ...fields, target: route?.rawPath }, 'a request failed');
+  }
+
+  /** A server that is full or busy refuses thousands a second; one line now and then says so. */
+  #warnOfOverload(code: string, error: unknown): void {
+    const { clock, logger } = this.#context;
+    const count = (this.#overloads.get(code)?.count ?? 0) + 1;
+    const lastMs = this.#overloads.get(code)?.lastMs ?? -Infinity;
+    const nowMs = clock.monotonicMs();
+    const isDue = nowMs - lastMs >= OVERLOAD_WARNING_MS;
+    this.#overloads.set(code, isDue ? { count: 0, lastMs: nowMs } : { count, lastMs });
+    if (!isDue) return;
+    const reason = error instanceof Error ? error.message : String(error);
+    logger.warn({ code, count, reason }, 'requests are refused');
   }
 
   #log(exchange: Exchange): void {
@@ -323,6 +340,11 @@ class Gateway implements S3Gateway {
       'request',
     );
   }
+}
+
+/** Whether a refusal says something of the server's load, not of a fault. */
+function isOverload(error: S3Error): boolean {
+  return ['SlowDown', 'InsufficientStorage', 'ServiceUnavailable'].includes(error.code);
 }
 
 function createServer(limits: S3Limits, tls: S3GatewayOptions['tls']): Server {

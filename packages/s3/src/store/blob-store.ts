@@ -37,9 +37,12 @@ export class BlobStore {
   readonly #pins = new Map<string, number>();
   /** Pinned blobs that nobody names any more and no queue knows: they go with the last pin. */
   readonly #doomed = new Map<string, OwnedBlob>();
+  readonly #relieve: () => Promise<boolean>;
 
-  constructor(context: StoreContext) {
+  /** @param relieve tries to make room on a full device; resolves with whether it made some. */
+  constructor(context: StoreContext, relieve: () => Promise<boolean>) {
     this.#context = context;
+    this.#relieve = relieve;
   }
 
   /** Blobs that a reader in this process holds. */
@@ -58,7 +61,13 @@ export class BlobStore {
   /** Writes a chunk; the bytes must not change until it resolves. */
   async write(owner: Shard, blobId: Uint8Array, number: number, value: Uint8Array): Promise<void> {
     const shard = this.#chunkShard(owner, blobId, number);
-    await this.#context.store.transact({ ...shard, puts: [{ key: CHUNK_KEY, value }] });
+    const transaction = { ...shard, puts: [{ key: CHUNK_KEY, value }] };
+    try {
+      await this.#context.store.transact(transaction);
+    } catch (error) {
+      if (!hasCode(error, 'STORE_FULL') || !(await this.#relieve())) throw error;
+      await this.#context.store.transact(transaction);
+    }
   }
 
   /** Deletes every chunk of a blob. */

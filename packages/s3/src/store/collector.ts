@@ -16,7 +16,7 @@
  */
 import { equalBytes, hasCode } from '@dozo/base';
 import type { Shard, Version } from '@dozo/replica';
-import { PARTS_PER_TRANSACTION_MAX } from '../limits.ts';
+import { PARTS_PER_TRANSACTION_MAX, RELIEF_PAUSE_MS } from '../limits.ts';
 import type { BlobStore } from './blob-store.ts';
 import type { BucketDirectory } from './bucket-directory.ts';
 import {
@@ -51,6 +51,8 @@ export class Collector {
   readonly #blobs: BlobStore;
   /** The shard that was looked at last; undefined at the start of a walk. */
   #after: Uint8Array | undefined;
+  #relief: Promise<boolean> | undefined;
+  #reliefAfterMs = -Infinity;
   /** Walks and steps take turns. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -89,6 +91,29 @@ export class Collector {
       }
       return counts;
     });
+  }
+
+  /**
+   * {@link relieve}, for one who was just refused for want of room: joins one that runs, and does
+   * nothing for a while after one that found nothing.
+   *
+   * @returns whether it is worth trying again.
+   */
+  relieveWriter(): Promise<boolean> {
+    if (this.#relief !== undefined) return this.#relief;
+    const { clock } = this.#context;
+    if (clock.monotonicMs() < this.#reliefAfterMs) return Promise.resolve(false);
+    this.#relief = this.relieve()
+      .then(
+        ({ freed }) => freed > 0,
+        () => false,
+      )
+      .then((worthwhile) => {
+        this.#relief = undefined;
+        if (!worthwhile) this.#reliefAfterMs = clock.monotonicMs() + RELIEF_PAUSE_MS;
+        return worthwhile;
+      });
+    return this.#relief;
   }
 
   /** Does what a garbage record asks for, then deletes the record. */

@@ -67,8 +67,8 @@ export interface Change {
   readonly garbage?: GarbageRecord;
 }
 
-/** Who won a race: somebody who changed the bucket, or the object. */
-type Lost = 'header' | 'object';
+/** Why to try again: somebody changed the bucket, or the object; or there is room again. */
+type Lost = 'header' | 'object' | 'room';
 
 const HEAD_RANGE = { start: 0, end: ENTRY_HEAD_BYTES };
 
@@ -78,10 +78,19 @@ export class ObjectIndex {
   readonly #cache: BucketCache;
   readonly #blobs: BlobStore;
 
-  constructor(context: StoreContext, cache: BucketCache, blobs: BlobStore) {
+  readonly #relieve: () => Promise<boolean>;
+
+  /** @param relieve tries to make room on a full device; resolves with whether it made some. */
+  constructor(
+    context: StoreContext,
+    cache: BucketCache,
+    blobs: BlobStore,
+    relieve: () => Promise<boolean>,
+  ) {
     this.#context = context;
     this.#cache = cache;
     this.#blobs = blobs;
+    this.#relieve = relieve;
   }
 
   /** Finds an object. @throws S3Error `NoSuchBucket`, `NoSuchKey` */
@@ -169,7 +178,7 @@ export class ObjectIndex {
       const lost = await this.#attempt(name, key, shard, change, mayHaveChunks);
       if (lost === undefined) return;
       if (lost === 'header') this.#cache.forgetShard(name.bucket, shard);
-      else mayHaveChunks = true;
+      else if (lost === 'object') mayHaveChunks = true;
     }
     throw change.guard === undefined
       ? tooManyRaces()
@@ -209,6 +218,7 @@ export class ObjectIndex {
       if (change.record === undefined && dropped.length > 0 && hasCode(error, 'STORE_FULL')) {
         return this.#deleteOnFullDevice(shard, key, preconditions, dropped);
       }
+      if (hasCode(error, 'STORE_FULL') && (await this.#relieve())) return 'room';
       const index = failedIndexOf(error);
       if (index === undefined || index >= ownCount) throw error;
       return index < headerCount ? 'header' : 'object';

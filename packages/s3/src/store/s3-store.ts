@@ -39,8 +39,9 @@ export class S3Store {
     this.#buffers = new ChunkBuffers(chunkBytes, Math.floor(bodyBytes / chunkBytes / 4));
     this.directory = new BucketDirectory(context);
     this.cache = new BucketCache(this.directory);
-    this.blobs = new BlobStore(context);
-    this.objects = new ObjectIndex(context, this.cache, this.blobs);
+    const relieve = (): Promise<boolean> => this.collector.relieveWriter();
+    this.blobs = new BlobStore(context, relieve);
+    this.objects = new ObjectIndex(context, this.cache, this.blobs, relieve);
     this.collector = new Collector(context, this.directory, this.blobs);
     this.uploads = new MultipartUploads(context, this.cache, this.objects, this.collector);
     this.listing = new ObjectListing(context, this.cache);
