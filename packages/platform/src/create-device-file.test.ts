@@ -1,7 +1,19 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  link,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Device } from '@dozo/base';
 
 import { createDeviceFile } from './create-device-file.ts';
 import { loadKernel } from './kernel.ts';
@@ -84,6 +96,29 @@ describe('createDeviceFile', () => {
     await createDeviceFile({ path, sizeBytes: 8192 });
     expect(await readFile(path)).toEqual(Buffer.alloc(8192));
     expect(await readdir(directory)).toEqual(['disk']);
+  });
+
+  it('spares a finished file whose builder died before it took the unfinished name away', async () => {
+    const content = new Uint8Array(8192).fill(5);
+    const prepare = (device: Device): Promise<void> => device.write(0, [content]);
+    await createDeviceFile({ path, sizeBytes: content.length, prepare });
+    await link(path, `${path}.creating`);
+    const renamed = join(directory, 'renamed');
+    await rename(path, renamed);
+    await createDeviceFile({ path, sizeBytes: 4096 });
+    expect(Buffer.compare(await readFile(renamed), content)).toBe(0);
+    expect(await readFile(path)).toEqual(Buffer.alloc(4096));
+    expect((await readdir(directory)).sort()).toEqual(['disk', 'renamed']);
+  });
+
+  it('does not follow a link in place of the unfinished file', async () => {
+    const other = join(directory, 'other');
+    await writeFile(other, 'mine');
+    await symlink(other, `${path}.creating`);
+    await expect(createDeviceFile({ path, sizeBytes: 4096 })).rejects.toMatchObject({
+      detail: { code: 'CREATE_FAILED', cause: 'ELOOP' },
+    });
+    expect(await readFile(other, 'utf8')).toBe('mine');
   });
 
   it('says how much room there is when there is not enough, and leaves nothing', async () => {

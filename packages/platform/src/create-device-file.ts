@@ -4,7 +4,8 @@
  * The file is built under a name of its own beside the final one, locked by its builder, allocated,
  * prepared (formatted) and made durable; only then does it get its name, and never over something
  * that is there. A crash on the way leaves at most the unfinished file, which the next attempt takes
- * over once its lock is free.
+ * over once its lock is free, or, between its getting the name and losing the old one, a finished
+ * file with two names: the next attempt only takes the old one away.
  *
  * Allocation is `fallocate`: the file system promises the room, so that no later write finds it full.
  * Where a file system cannot, the file is filled with zeros. Whether allocating alone is fast enough
@@ -54,7 +55,7 @@ const UNFINISHED_SUFFIX = '.creating';
  *
  * Rejects with `FILE_EXISTS`, `NO_SPACE`, `CREATE_FAILED`, `KERNEL_CALLS_UNAVAILABLE`, with
  * `DEVICE_BUSY` when another process is creating the same file, and with whatever `prepare` rejects
- * with. After any of them nothing is left behind.
+ * with. After any of them nothing is left behind that this call has made.
  */
 export async function createDeviceFile(options: CreateDeviceFileOptions): Promise<void> {
   const { path, sizeBytes, prepare, fill = 'allocate' } = options;
@@ -63,6 +64,7 @@ export async function createDeviceFile(options: CreateDeviceFileOptions): Promis
   if (await exists(path)) throw fileExists(path);
   const unfinished = path + UNFINISHED_SUFFIX;
   const descriptor = await openUnfinished(path, unfinished, kernel);
+  let isNamed = false;
   const device = new FileDevice({
     path,
     descriptor,
@@ -79,9 +81,11 @@ export async function createDeviceFile(options: CreateDeviceFileOptions): Promis
     await prepare?.(device);
     await syncFile(descriptor);
     await giveName(unfinished, path);
+    isNamed = true;
     await syncDirectory(dirname(path));
   } catch (error) {
-    await unlink(unfinished).catch(() => undefined);
+    // The lock is still ours: nobody has begun to use the file under its name.
+    await unlink(isNamed ? path : unfinished).catch(() => undefined);
     throw isKernelError(error) ? createFailed(path, error) : error;
   } finally {
     await device.close();
@@ -93,7 +97,8 @@ async function openUnfinished(path: string, unfinished: string, kernel: Kernel):
   for (;;) {
     let descriptor: number;
     try {
-      descriptor = await openFile(unfinished, constants.O_RDWR | constants.O_CREAT, 0o600);
+      const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+      descriptor = await openFile(unfinished, flags, 0o600);
     } catch (error) {
       throw createFailed(path, error);
     }
@@ -108,7 +113,11 @@ async function openUnfinished(path: string, unfinished: string, kernel: Kernel):
       statDescriptor(descriptor),
       stat(unfinished, { bigint: true }).catch(() => undefined),
     ]);
-    if (named !== undefined && isSameFile(ours, named)) return descriptor;
+    const isOurs = named !== undefined && isSameFile(ours, named);
+    if (isOurs && ours.nlink <= 1n) return descriptor;
+    // Finished, and its builder died before it took this name away: under the other one it may hold
+    // somebody's data by now.
+    if (isOurs) await unlink(unfinished);
     await closeFile(descriptor);
   }
 }
@@ -120,10 +129,10 @@ async function allocate(of: {
   readonly sizeBytes: number;
   readonly fill: 'allocate' | 'zeros';
 }): Promise<void> {
-  const { path, descriptor, kernel, sizeBytes, fill } = of;
+  const { descriptor, kernel, sizeBytes, fill } = of;
   const failure = await kernel.allocate(descriptor, sizeBytes);
   if (failure !== undefined && failure !== 'EOPNOTSUPP' && failure !== 'ENOSYS') {
-    throw await allocationFailed(path, sizeBytes, { code: failure });
+    throw await allocationFailed(of, { code: failure });
   }
   if (failure === undefined && fill === 'allocate') return;
   const zeros = new Uint8Array(Math.min(ZERO_FILL_BYTES, sizeBytes));
@@ -134,7 +143,7 @@ async function allocate(of: {
       done += await writeAllAt(descriptor, [part], done);
     }
   } catch (error) {
-    throw await allocationFailed(path, sizeBytes, error);
+    throw await allocationFailed(of, error);
   }
 }
 
@@ -183,12 +192,14 @@ function isSameFile(left: BigIntStats, right: BigIntStats): boolean {
 }
 
 async function allocationFailed(
-  path: string,
-  sizeBytes: number,
+  of: { readonly path: string; readonly descriptor: number; readonly sizeBytes: number },
   error: unknown,
 ): Promise<PlatformError> {
+  const { path, descriptor, sizeBytes } = of;
   const name = kernelErrorName(error);
   if (name !== 'ENOSPC' && name !== 'EDQUOT' && name !== 'EFBIG') return createFailed(path, error);
+  // What was allocated before the end of the room counts as free again.
+  await truncateFile(descriptor, 0).catch(() => undefined);
   const { bavail, bsize } = await statfs(dirname(path));
   const availableBytes = bavail * bsize;
   return new PlatformError(

@@ -1,11 +1,12 @@
-/** A file system without room. Needs root, for a tmpfs of its own. */
+/** A file system without room. Needs root, for a tmpfs and an ext4 of its own. */
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, statfs, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { createDeviceFile, openFileDevice } from '../src/index.ts';
+import { canUseLoopDevices } from './loop-device.ts';
 
 const SIZE_BYTES = 256 * 1024;
 
@@ -58,6 +59,35 @@ describe.runIf(canMount())('a full file system', () => {
     await device.flush();
     await device.close();
     await rm(path);
+  });
+});
+
+describe.runIf(canMount() && canUseLoopDevices())('a full ext4', () => {
+  let directory: string;
+  let mounted: string;
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'dozo-platform-'));
+    mounted = join(directory, 'mounted');
+    await mkdir(mounted);
+    const image = join(directory, 'image');
+    await writeFile(image, new Uint8Array(0));
+    await truncate(image, 16 * 1024 * 1024);
+    run('mkfs.ext4', '-q', image);
+    run('mount', '-o', 'loop', image, mounted);
+  });
+
+  afterAll(async () => {
+    run('umount', mounted);
+    await rm(directory, { recursive: true });
+  });
+
+  it('tells its room without what the attempt itself had taken of it', async () => {
+    const { bavail, bsize } = await statfs(mounted);
+    const creating = createDeviceFile({ path: join(mounted, 'disk'), sizeBytes: 32 * 1024 * 1024 });
+    await expect(creating).rejects.toMatchObject({
+      detail: { code: 'NO_SPACE', availableBytes: bavail * bsize },
+    });
   });
 });
 
