@@ -62,13 +62,14 @@ export interface Device {
 
   /**
    * Reads exactly `into.length` bytes at `offset` into `into`, which belongs to the device until the
-   * promise settles. Reading past the end is `DEVICE_READ_FAILED`.
+   * promise settles. A range that is not inside the device is `DEVICE_READ_FAILED`.
    */
   read(offset: number, into: Uint8Array): Promise<void>;
 
   /**
    * Writes the buffers one after the other at `offset`, as one vectored write. They must not change
-   * until the promise settles. Not durable before a later {@link flush}.
+   * until the promise settles. Not durable before a later {@link flush}. A range that is not inside
+   * the device is `DEVICE_WRITE_FAILED`, and nothing is written.
    */
   write(offset: number, buffers: readonly Uint8Array[]): Promise<void>;
 

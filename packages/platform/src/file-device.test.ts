@@ -68,6 +68,17 @@ describe('reading and writing', () => {
     expect((await stat(path)).size).toBe(SIZE_BYTES);
   });
 
+  it('refuses an offset that Node would take for its own position in the file', async () => {
+    const device = await openDisk();
+    for (const offset of [-1, 0.5, Number.NaN]) {
+      const read = device.read(offset, new Uint8Array(16));
+      await expect(read).rejects.toMatchObject({ code: 'DEVICE_READ_FAILED' });
+      const write = device.write(offset, [new Uint8Array(16).fill(1)]);
+      await expect(write).rejects.toMatchObject({ code: 'DEVICE_WRITE_FAILED' });
+    }
+    expect(Buffer.compare(await readFile(path), Buffer.alloc(SIZE_BYTES))).toBe(0);
+  });
+
   it('reports what the kernel says, where', async () => {
     const kernel = await loadKernel();
     const parts = { kernel, lockIdentity: { kind: 'none', name: '' } } as const;

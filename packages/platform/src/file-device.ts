@@ -51,6 +51,7 @@ export class FileDevice implements Device {
   async read(offset: number, into: Uint8Array): Promise<void> {
     this.#begin('read');
     try {
+      this.#checkRange('read', offset, into.length);
       if (this.#readCached(offset, into)) return;
       let done = 0;
       while (done < into.length) {
@@ -71,10 +72,7 @@ export class FileDevice implements Device {
     try {
       let sizeBytes = 0;
       for (const buffer of buffers) sizeBytes += buffer.length;
-      if (offset < 0 || offset + sizeBytes > this.sizeBytes) {
-        // A regular file would grow.
-        throw this.#failure('write', offset, 'the device ends before it');
-      }
+      this.#checkRange('write', offset, sizeBytes);
       await this.#writeAll(offset, buffers, sizeBytes);
     } catch (error) {
       throw this.#failure('write', offset, error);
@@ -147,6 +145,15 @@ export class FileDevice implements Device {
       done += count;
       if (done < sizeBytes) rest = without(rest, count);
     }
+  }
+
+  /**
+   * A regular file would grow; and -1, NaN or a fraction mean "where the last call ended" to Node or
+   * to the kernel.
+   */
+  #checkRange(operation: 'read' | 'write', offset: number, sizeBytes: number): void {
+    if (Number.isInteger(offset) && offset >= 0 && offset + sizeBytes <= this.sizeBytes) return;
+    throw this.#failure(operation, offset, 'it is not inside the device');
   }
 
   #begin(operation: string): void {

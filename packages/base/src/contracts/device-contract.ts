@@ -49,6 +49,9 @@ export function deviceContract(
       );
       demandDetail(await refused, device.path, offset);
     }),
+    on('an offset that is no place of the device is refused, and nothing is written', (device) =>
+      refusesNoPlace(device),
+    ),
     on('writing past the end is refused and the size stays', async (device, under) => {
       const { sizeBytes } = device;
       const buffers = [new Uint8Array(50), new Uint8Array(51)];
@@ -123,6 +126,18 @@ async function runsManyAtOnce(device: Device): Promise<void> {
     blocks.every((block, index) => equalBytes(block, read[index] ?? new Uint8Array(0))),
     'each block is where it was written',
   );
+}
+
+async function refusesNoPlace(device: Device): Promise<void> {
+  const bytes = new SeededRandom(8).bytes(2 * BLOCK);
+  await device.write(0, [bytes]);
+  for (const offset of [-1, -BLOCK, device.sizeBytes, 2 ** 53]) {
+    const read = device.read(offset, new Uint8Array(16));
+    demandDetail(await demandRejection(read, 'DEVICE_READ_FAILED'), device.path, offset);
+    const write = device.write(offset, [new Uint8Array(16)]);
+    demandDetail(await demandRejection(write, 'DEVICE_WRITE_FAILED'), device.path, offset);
+  }
+  demand(equalBytes(await readBytes(device, 0, bytes.length), bytes), 'nothing was written');
 }
 
 async function keepsWhatWasFlushed(device: Device, under: DeviceUnderTest): Promise<void> {
