@@ -57,7 +57,10 @@ export interface Connection {
   send(frame: Uint8Array): boolean;
   /** Resolves when the queue is short again or the connection has ended. */
   drained(): Promise<void>;
-  /** Ends the connection after what is queued has been handed to the network. Idempotent. */
+  /**
+   * Ends the connection after what is queued has been handed to the network, and in a bounded time
+   * also when the peer does not take it. Idempotent.
+   */
   close(): void;
 }
 

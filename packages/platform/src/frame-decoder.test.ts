@@ -34,6 +34,17 @@ describe('FrameDecoder', () => {
     );
   });
 
+  it('holds a frame that trickles in byte by byte in few arrays', () => {
+    const received: Uint8Array[] = [];
+    const decoder = new FrameDecoder(100_000, (frame) => received.push(frame));
+    const frame = Uint8Array.from({ length: 100_000 }, (_, index) => index * 7);
+    for (const byte of encode([frame]).subarray(0, -1)) decoder.push(Uint8Array.of(byte));
+    expect(decoder.heldPieceCount).toBeLessThan(15);
+    decoder.push(frame.subarray(-1));
+    expect(Buffer.compare(received[0] ?? new Uint8Array(0), frame)).toBe(0);
+    expect(decoder.heldPieceCount).toBe(0);
+  });
+
   it('refuses a frame that is too large before it has arrived', () => {
     const received: Uint8Array[] = [];
     const decoder = new FrameDecoder(50, (frame) => received.push(frame));

@@ -2,9 +2,12 @@
  * Cuts a stream of bytes into frames: a little-endian uint32 length, then so many bytes.
  *
  * What is held of an unfinished frame is what has arrived of it: a peer that announces a large frame
- * and sends nothing takes no memory. A frame inside one chunk is handed on as a view of that chunk.
+ * and sends nothing takes no memory. Small pieces are copied together, because an array of its own
+ * takes hundreds of bytes for each. A frame inside one chunk is handed on as a view of that chunk.
  */
-import { readUint32 } from '@dozo/base';
+import { concatBytes, readUint32 } from '@dozo/base';
+
+import { HELD_PIECE_BYTES_MIN } from './limits.ts';
 
 /** Bytes of a frame's length. */
 export const FRAME_HEADER_BYTES = 4;
@@ -22,6 +25,11 @@ export class FrameDecoder {
   constructor(frameBytesMax: number, onFrame: (frame: Uint8Array) => void) {
     this.#frameBytesMax = frameBytesMax;
     this.#onFrame = onFrame;
+  }
+
+  /** Arrays that hold what has arrived of the unfinished frame. */
+  get heldPieceCount(): number {
+    return this.#parts.length;
   }
 
   /** Whether a frame has begun and not ended. */
@@ -49,11 +57,16 @@ export class FrameDecoder {
       rest = rest.subarray(missing);
       this.#onFrame(frame.subarray(FRAME_HEADER_BYTES));
     }
-    if (rest.length > 0) {
-      this.#parts.push(rest);
-      this.#partsBytes += rest.length;
-    }
+    if (rest.length > 0) this.#hold(rest);
     return true;
+  }
+
+  #hold(piece: Uint8Array): void {
+    this.#partsBytes += piece.length;
+    const last = this.#parts.at(-1);
+    if (last !== undefined && last.length + piece.length <= HELD_PIECE_BYTES_MIN) {
+      this.#parts[this.#parts.length - 1] = concatBytes([last, piece]);
+    } else this.#parts.push(piece);
   }
 
   #peekLength(rest: Uint8Array): number {

@@ -34,7 +34,13 @@ export const QUEUE_SHORT_BYTES = 256 * 1024;
 /** Frames up to this are copied together; above, a buffer of its own is cheaper than the copy. */
 export const COPIED_FRAME_BYTES_MAX = 16 * 1024;
 
-/** How long a closing connection waits for the peer's end before it is cut. */
+/**
+ * Two neighbouring pieces of an unfinished frame have more bytes than this together, so that a frame of
+ * 9 MiB is held in at most 1,152 arrays however finely it arrives.
+ */
+export const HELD_PIECE_BYTES_MIN = 16 * 1024;
+
+/** How long a closing connection waits for its queue to leave and the peer's end before it is cut. */
 export const CLOSE_TIMEOUT_MS = 5_000;
 
 /** Idle time after which the kernel asks whether the peer is still there. */

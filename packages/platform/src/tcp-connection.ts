@@ -59,7 +59,8 @@ export class TcpConnection implements Connection {
     });
     this.#socket.on('end', () => {
       if (this.#decoder.isInsideFrame) this.#fail('the peer ended in the middle of a frame');
-      else if (this.#state === 'open') this.#state = 'closing';
+      // Node ends this side as soon as what is queued has been written.
+      else if (this.#state === 'open') this.#startClosing();
     });
     this.#socket.on('error', (error) => {
       this.#error ??= this.#closedError(kernelErrorName(error), error);
@@ -111,9 +112,13 @@ export class TcpConnection implements Connection {
   close(): void {
     if (this.#state !== 'open') return;
     this.#flush();
-    this.#state = 'closing';
     this.#socket.end();
-    // A peer that is gone never answers; what was sent is in the hands of the kernel by then.
+    this.#startClosing();
+  }
+
+  #startClosing(): void {
+    this.#state = 'closing';
+    // A peer that is gone or does not read would hold the connection and its queue for ever.
     const timeout = setTimeout(() => this.#socket.destroy(), CLOSE_TIMEOUT_MS).unref();
     this.#socket.once('close', () => clearTimeout(timeout));
   }

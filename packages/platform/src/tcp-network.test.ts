@@ -3,10 +3,11 @@ import { NETWORK_QUEUE_BYTES_MAX } from '@dozo/base';
 import type { AnyNetworkError, Connection, ConnectionEvents } from '@dozo/base';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, Server } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 
+import { CLOSE_TIMEOUT_MS } from './limits.ts';
 import { TcpNetwork } from './tcp-network.ts';
 
 const network = new TcpNetwork();
@@ -33,7 +34,7 @@ function watch(): Watched {
 }
 
 /** A listener of ours, and a bare socket that has connected to it. */
-async function withBareClient(): Promise<{
+async function withBareClient(options: { readonly allowHalfOpen?: boolean } = {}): Promise<{
   server: Watched;
   client: Socket;
   connection: Connection;
@@ -44,7 +45,8 @@ async function withBareClient(): Promise<{
     accepted.resolve(connection);
     return server.events;
   });
-  const client = connect(Number(listener.address.split(':')[1]), '127.0.0.1');
+  const port = Number(listener.address.split(':')[1]);
+  const client = connect({ port, host: '127.0.0.1', ...options });
   client.on('error', () => undefined);
   cleanUps.push(
     () => void client.destroy(),
@@ -94,6 +96,31 @@ describe('TcpNetwork', () => {
     await expect(send()).rejects.toMatchObject({ code: 'NETWORK_CLOSED' });
     expect((await server.closed)?.message).toContain('does not read');
     await connection.drained();
+  });
+
+  it('cuts a peer that has ended its side and does not read', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    cleanUps.push(() => void vi.useRealTimers());
+    const { server, client, connection } = await withBareClient({ allowHalfOpen: true });
+    client.pause();
+    for (let count = 0; count < 20; count++) connection.send(new Uint8Array(1024 * 1024));
+    client.end();
+    while (vi.getTimerCount() === 0) await new Promise((resolve) => setImmediate(resolve));
+    vi.advanceTimersByTime(CLOSE_TIMEOUT_MS);
+    await connection.drained();
+    expect(await server.closed).toBeUndefined();
+  });
+
+  it('goes on listening when newcomers cannot be taken in', async () => {
+    const listen = vi.spyOn(Server.prototype, 'listen');
+    const listener = await network.listen('127.0.0.1:0', () => watch().events);
+    cleanUps.push(() => listener.close());
+    const server = listen.mock.contexts[0] as Server;
+    listen.mockRestore();
+    for (let count = 0; count < 3; count++) server.emit('error', new Error('accept ENFILE'));
+    const connection = await network.connect(listener.address, 5000, watch().events);
+    expect(connection.remoteAddress).toBe(listener.address);
+    connection.close();
   });
 
   it('sends what is sent in one turn in one piece', async () => {

@@ -42,6 +42,8 @@ export class TcpNetwork implements Network {
       });
       server.listen({ host, port, exclusive: true }, resolve);
     });
+    // From now on an error concerns one newcomer (no descriptor or memory for it), not the listener.
+    server.on('error', () => undefined);
     return new TcpListener(server, host);
   }
 
