@@ -8,28 +8,23 @@
  *
  * Nothing is ever retried: the first write or flush that fails ends the engine.
  */
-import { assert, AssertionError, binaryStringOf } from '@dozo/base';
+import { assert, AssertionError } from '@dozo/base';
+import { Admission } from './admission.ts';
+import type { PreparedBatch, QueueLoad } from './admission.ts';
 import type { Catalog } from './catalog.ts';
 import type { Counters } from './counters.ts';
 import type { Batch, Lsn } from './engine-types.ts';
 import { EngineError } from './errors.ts';
 import type { EngineLimits, Geometry } from './geometry.ts';
 import { IndexEntry } from './key-index.ts';
-import {
-  BATCH_OPERATIONS_MAX,
-  EAGER_BYTES,
-  GROUP_BYTES_MAX,
-  QUEUED_BATCHES_MAX,
-  QUEUED_BYTES_MAX,
-  RECLAIM_STEP_BYTES,
-} from './limits.ts';
+import { EAGER_BYTES, GROUP_BYTES_MAX, RECLAIM_STEP_BYTES } from './limits.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { Maintenance, Step } from './maintenance.ts';
 import type { Move } from './reclaimer.ts';
 import { manifestBytesOf } from './manifest.ts';
 import { RECORD_DELETE, RECORD_INDEX_PAGE, RECORD_PUT } from './record.ts';
-import { recordBytesOf, valueChecksums } from './record.ts';
-import { chargeOf, chargedBytes, neededSegments, usableBytesOf } from './space.ts';
+import { recordBytesOf } from './record.ts';
+import { neededSegments } from './space.ts';
 import type { SpaceClass } from './space.ts';
 import type { TestSwitches } from './test-switches.ts';
 
@@ -46,21 +41,7 @@ export interface CommitterOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-interface PreparedOperation {
-  readonly key: Uint8Array;
-  readonly name: string;
-  /** Absent for a delete. */
-  readonly value: Uint8Array | undefined;
-  readonly checksums: readonly number[];
-}
-
-interface QueuedBatch {
-  readonly operations: readonly PreparedOperation[];
-  /** What its records take. */
-  readonly bytes: number;
-  /** What its puts are charged with against the usable space. */
-  readonly chargeBytes: number;
-  readonly spaceClass: SpaceClass;
+interface QueuedBatch extends PreparedBatch {
   readonly resolve: (lsn: Lsn) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -81,7 +62,6 @@ interface Group {
   hasStep: boolean;
 }
 
-const NO_CHECKSUMS: readonly number[] = [];
 const EMPTY = new Uint8Array(0);
 /** Turns of the microtask queue without a new batch after which a group is formed. */
 const QUIET_TURNS = 4;
@@ -91,6 +71,7 @@ const SETTLE_TURNS_MAX = 64;
 /** See the file comment. */
 export class Committer {
   readonly #options: CommitterOptions;
+  readonly #admission: Admission;
   #queue: QueuedBatch[] = [];
   #queueHead = 0;
   #queuedBytes = 0;
@@ -102,6 +83,7 @@ export class Committer {
 
   constructor(options: CommitterOptions) {
     this.#options = options;
+    this.#admission = new Admission({ ...options, seed: options.log.seed });
     this.#lastLsn = options.log.nextLsn - 1;
   }
 
@@ -111,9 +93,7 @@ export class Committer {
 
   /** What another put may be charged with. */
   get availableBytes(): number {
-    const { catalog, geometry } = this.#options;
-    const used = chargedBytes(catalog.segments.totalLiveBytes, catalog.indexBytes);
-    return Math.max(0, usableBytesOf(geometry) - used - this.#queuedChargeBytes);
+    return this.#admission.availableBytes(this.#load);
   }
 
   /** See `Engine.apply`. */
@@ -122,7 +102,7 @@ export class Committer {
     if (batch.length === 0) return Promise.resolve(this.#lastLsn as Lsn);
     // What the executor throws rejects the promise.
     return new Promise((resolve, reject) => {
-      const prepared = this.#prepare(batch);
+      const prepared = this.#admission.prepare(batch, this.#load);
       this.#queue.push({ ...prepared, resolve, reject });
       this.#queuedBytes += prepared.bytes;
       this.#queuedChargeBytes += prepared.chargeBytes;
@@ -153,6 +133,14 @@ export class Committer {
   async drain(): Promise<void> {
     this.start();
     while (this.#running !== undefined) await this.#running;
+  }
+
+  get #load(): QueueLoad {
+    return {
+      batchCount: this.#queueLength,
+      bytes: this.#queuedBytes,
+      chargeBytes: this.#queuedChargeBytes,
+    };
   }
 
   get #queueLength(): number {
@@ -360,74 +348,6 @@ export class Committer {
     }
   }
 
-  #prepare(batch: Batch): Omit<QueuedBatch, 'resolve' | 'reject'> {
-    const { limits, log } = this.#options;
-    if (batch.length > BATCH_OPERATIONS_MAX) {
-      throw tooLong('BATCH_TOO_LARGE', 'operations of a batch', batch.length, BATCH_OPERATIONS_MAX);
-    }
-    let bytes = 0;
-    let chargeBytes = 0;
-    for (const operation of batch) {
-      const { key } = operation;
-      if (key.length === 0) {
-        throw new EngineError('Applying a batch: a key is empty; keys have at least one byte.', {
-          code: 'KEY_EMPTY',
-        });
-      }
-      if (key.length > limits.keyBytesMax) {
-        throw tooLong('KEY_TOO_LONG', 'bytes of a key', key.length, limits.keyBytesMax);
-      }
-      const valueBytes = operation.kind === 'put' ? operation.value.length : 0;
-      if (valueBytes > limits.valueBytesMax) {
-        throw tooLong('VALUE_TOO_LARGE', 'bytes of a value', valueBytes, limits.valueBytesMax);
-      }
-      bytes += recordBytesOf(key.length, valueBytes);
-      if (operation.kind === 'put') chargeBytes += chargeOf(key.length, valueBytes);
-    }
-    if (bytes > limits.batchBytesMax) {
-      throw tooLong('BATCH_TOO_LARGE', 'bytes of a batch', bytes, limits.batchBytesMax);
-    }
-    const spaceClass = this.#admit(batch, bytes, chargeBytes);
-    const operations = batch.map((operation) => ({
-      key: operation.key,
-      name: binaryStringOf(operation.key),
-      value: operation.kind === 'put' ? operation.value : undefined,
-      checksums:
-        operation.kind === 'put' ? valueChecksums(operation.value, log.seed) : NO_CHECKSUMS,
-    }));
-    return { operations, bytes, chargeBytes, spaceClass };
-  }
-
-  /** Refuses what has no room in the queue or on the device, and tells how urgent space is to it. */
-  #admit(batch: Batch, bytes: number, chargeBytes: number): SpaceClass {
-    const isQueueFull =
-      this.#queueLength >= QUEUED_BATCHES_MAX || this.#queuedBytes + bytes > QUEUED_BYTES_MAX;
-    if (isQueueFull && this.#queueLength > 0) {
-      throw tooLong(
-        'QUEUE_FULL',
-        'bytes in the queue',
-        this.#queuedBytes + bytes,
-        QUEUED_BYTES_MAX,
-      );
-    }
-    if (chargeBytes === 0) return 'shrink';
-    if (chargeBytes <= this.availableBytes) return 'grow';
-    if (this.#isShrinking(batch, chargeBytes)) return 'shrink';
-    throw this.#full(chargeBytes);
-  }
-
-  /** Whether what a batch replaces and deletes is at least what it puts. */
-  #isShrinking(batch: Batch, chargeBytes: number): boolean {
-    const { index } = this.#options.catalog;
-    const names = new Set(batch.map((operation) => binaryStringOf(operation.key)));
-    let freedBytes = 0;
-    for (const name of names) {
-      const entry = index.get(name);
-      if (entry !== undefined) freedBytes += chargeOf(name.length, entry.valueBytes);
-    }
-    return freedBytes >= chargeBytes;
-  }
-
   /** The batch at the head cannot be written: reclaim has nothing left that it could do. */
   #refuseHead(): void {
     const batch = this.#queue[this.#queueHead];
@@ -435,7 +355,7 @@ export class Committer {
     this.#queueHead++;
     this.#trimQueue();
     this.#leaveQueue(batch);
-    batch.reject(this.#full(batch.chargeBytes));
+    batch.reject(this.#admission.full(batch.chargeBytes, this.#load));
   }
 
   /** Waits for reads that hold space back; false when none do. */
@@ -445,16 +365,6 @@ export class Committer {
     if (leaving === undefined) return false;
     await leaving;
     return true;
-  }
-
-  #full(neededBytes: number): EngineError {
-    const { path } = this.#options;
-    const { availableBytes } = this;
-    return new EngineError(
-      `Writing to ${path}: the device is full. ${neededBytes} bytes are needed, ${availableBytes} ` +
-        'are available. Delete something, or add space.',
-      { code: 'DEVICE_FULL', path, neededBytes, availableBytes },
-    );
   }
 
   #leaveQueue(batch: QueuedBatch): void {
@@ -501,17 +411,4 @@ export class Committer {
 
 function moveBytes(move: Move | undefined): number {
   return move === undefined ? 0 : recordBytesOf(move.key.length, move.value.length);
-}
-
-function tooLong(
-  code: 'KEY_TOO_LONG' | 'VALUE_TOO_LARGE' | 'BATCH_TOO_LARGE' | 'QUEUE_FULL',
-  what: string,
-  sizeBytes: number,
-  limitBytes: number,
-): EngineError {
-  const next = code === 'QUEUE_FULL' ? 'Try again later.' : 'Split it into smaller ones.';
-  return new EngineError(
-    `Applying a batch: ${sizeBytes} ${what}; at most ${limitBytes} are taken. ${next}`,
-    { code, sizeBytes, limitBytes },
-  );
 }

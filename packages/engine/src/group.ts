@@ -44,7 +44,7 @@ export function padded(sizeBytes: number): number {
 }
 
 /** Writes a header to the first 64 bytes of `into`. */
-export function encodeGroupHeader(into: Uint8Array, header: GroupHeader, seed: number): void {
+function encodeGroupHeader(into: Uint8Array, header: GroupHeader, seed: number): void {
   writeUint32(into, 0, MAGIC);
   writeUint64(into, 8, header.segmentOrdinal);
   writeUint32(into, 16, header.index);

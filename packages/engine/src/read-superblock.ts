@@ -41,7 +41,7 @@ export async function describeContent(device: Device): Promise<string | undefine
 }
 
 /** The superblock's copy, wherever a ring of a usual length lets it lie. */
-export async function findSuperblockCopy(device: Device): Promise<Superblock | undefined> {
+async function findSuperblockCopy(device: Device): Promise<Superblock | undefined> {
   for (let slots = RING_SLOTS_MIN; slots <= RING_SLOTS_MAX; slots *= 2) {
     const offset = RING_OFFSET + slots * SLOT_BYTES;
     if (offset + BLOCK_BYTES > device.sizeBytes) break;

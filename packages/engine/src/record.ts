@@ -17,7 +17,7 @@ import { writeUint16, writeUint32, writeUint64 } from '@dozo/base';
 import { VALUE_BLOCK_BYTES } from './limits.ts';
 
 /** Bytes in front of the key. */
-export const RECORD_FIXED_BYTES = 20;
+const RECORD_FIXED_BYTES = 20;
 
 export const RECORD_PUT = 1;
 export const RECORD_DELETE = 2;

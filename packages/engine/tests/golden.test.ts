@@ -1,0 +1,124 @@
+/**
+ * Golden files of the device format: fixed structures, byte for byte. A difference means that the
+ * format has changed, which after a release needs a new version and a migration. The files are
+ * written anew by `DOZO_WRITE_GOLDEN=1 npx vitest run packages/engine/tests/golden.test.ts`.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { binaryStringOf, concatBytes, crc32c } from '@dozo/base';
+import { SLOT_BYTES, takeClaim } from '@dozo/claim';
+import { SimulatedClock, SimulatedDevice, SimulatedMedium } from '@dozo/simulator';
+import { expect, test } from 'vitest';
+import { planGeometry } from '../src/geometry.ts';
+import { GroupBuilder } from '../src/group.ts';
+import { EntryPageBuilder, encodeSegmentRows } from '../src/index-page.ts';
+import { IndexEntry } from '../src/key-index.ts';
+import { encodeManifest } from '../src/manifest.ts';
+import { valueChecksums } from '../src/record.ts';
+import type { RecordType } from '../src/record.ts';
+import { encodeSegmentHeader } from '../src/segment-header.ts';
+import { encodeSuperblock } from '../src/superblock.ts';
+import { bytes } from './simulated-engine.ts';
+
+const deviceId = Uint8Array.from({ length: 16 }, (_, index) => 0xd0 + index);
+const nonce = Uint8Array.from({ length: 16 }, (_, index) => 0xa0 + index);
+const identity = { incarnation: 5, nonce };
+const seed = crc32c(nonce);
+const WALL_MS = 1_795_000_000_000;
+
+function superblock(): Uint8Array {
+  const geometry = planGeometry(20 * 1024 ** 3);
+  if ('neededBytes' in geometry) throw new Error('20 GiB are enough');
+  const times = { beatIntervalMs: 1000, leaseMs: 5000, createdWallMs: WALL_MS };
+  return encodeSuperblock({ deviceId, geometry, ...times });
+}
+
+async function slot(): Promise<Uint8Array> {
+  const clock = new SimulatedClock({ seed: 1, wallMs: WALL_MS });
+  const medium = new SimulatedMedium(8 * SLOT_BYTES);
+  const device = new SimulatedDevice(medium, {
+    clock,
+    seed: 1,
+    access: 'unlocked',
+    latencyMsMax: 0,
+  });
+  const random = { bytes: () => nonce, below: () => 0, fraction: () => 0 };
+  const place = { offset: 0, slotCount: 8, deviceId };
+  const holder = {
+    host: 'storage-3',
+    bootId: '5ad0d5ab-3b5f-4f5e-9a8e-0f6c2a1d7b11',
+    processId: 4711,
+    podName: 'dozo-osd-3-0',
+    podUid: '0d9c1f5e-9a44-4cf7-8f8b-5a2c3c1e9d10',
+    softwareVersion: '0.1.0',
+  };
+  const ring = { slots: [], lostSlots: [] };
+  const claim = await takeClaim({
+    device,
+    place,
+    ring,
+    clock,
+    random,
+    holder,
+    beatIntervalMs: 1000,
+  });
+  await claim.update({
+    state: 'held',
+    reservation: [7, 8, 9, 10],
+    checkpoint: { segment: 7, segmentOrdinal: 42, groupOffset: 8_458_240 },
+    logEnd: { segment: 7, segmentOrdinal: 42, offset: 8_462_336 },
+    failedFlush: { wallMs: WALL_MS, cause: 'EIO' },
+  });
+  return medium.peek(SLOT_BYTES + SLOT_BYTES / 2, SLOT_BYTES / 2);
+}
+
+function segment(): Uint8Array {
+  const previous = { segment: 6, ordinal: 41, end: 1_048_576 };
+  const header = encodeSegmentHeader({ deviceId, segment: 7, ordinal: 42, identity, previous });
+  const manifest = encodeManifest({
+    nextLsn: 100,
+    nextOrdinal: 43,
+    snapshot: 3,
+    pages: [{ segment: 6, ordinal: 41, offset: 8192, valueBytes: 61 }],
+    parts: [{ segment: 6, ordinal: 41, identity, start: 4096, end: 1_048_576, firstGroup: 0 }],
+  });
+  const page = new EntryPageBuilder(100);
+  page.add('a key', new IndexEntry(6, 4160, 11, 99));
+  const builder = new GroupBuilder(4096);
+  builder.begin();
+  const add = (type: RecordType, key: string, value: Uint8Array, lsn: number): void => {
+    const checksums = valueChecksums(value, seed);
+    builder.add({ type, key: bytes(key), value, checksums, lsn }, seed);
+  };
+  add(3, '', manifest, 100);
+  add(1, 'a key', bytes('and a value'), 100);
+  add(2, 'another key', new Uint8Array(0), 101);
+  add(4, '', encodeSegmentRows([{ segment: 6, ordinal: 41, seed, end: 1_048_576 }]), 4);
+  add(4, '', page.finish(), 4);
+  const place = { segment: 7, offset: 4096, segmentOrdinal: 42, index: 0, wallMs: WALL_MS };
+  return concatBytes([header, ...builder.finish(place, seed)]);
+}
+
+/** Sixteen bytes a line; lines of zeros are left out. */
+function dump(content: Uint8Array): string {
+  const lines: string[] = [];
+  for (let at = 0; at < content.length; at += 16) {
+    const line = content.subarray(at, at + 16);
+    if (line.every((byte) => byte === 0)) continue;
+    const hex = Array.from(line, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
+    const text = binaryStringOf(line).replaceAll(/[^ -~]/g, '.');
+    lines.push(`${at.toString(16).padStart(6, '0')}  ${hex}  ${text}`.trimEnd());
+  }
+  return `${lines.join('\n')}\n${content.length.toString(16).padStart(6, '0')}\n`;
+}
+
+test.each([
+  ['superblock', superblock],
+  ['claim-slot', slot],
+  ['segment', segment],
+])('the %s is byte for byte what its golden file says', async (name, make) => {
+  const file = fileURLToPath(new URL(`../../../docs/formats/golden/${name}.txt`, import.meta.url));
+  const found = dump(await make());
+  if (process.env['DOZO_WRITE_GOLDEN'] === '1') writeFileSync(file, found);
+  expect(found).toBe(readFileSync(file, 'utf8'));
+});
