@@ -9,7 +9,7 @@
  *
  * Between two events the pump lets a random number of microtasks pass, so that the code under test is
  * sometimes slow and sometimes fast against its device. JavaScript's microtask order is itself
- * deterministic: same seed, same run. The seed may also delay each event by a random time.
+ * deterministic: same seed, same run.
  */
 import { assert, SeededRandom } from '@dozo/base';
 import type { Clock, Timer } from '@dozo/base';
@@ -22,7 +22,6 @@ const STUCK_MICROTASKS = 10_000;
 interface SimulatedEvent {
   readonly atMs: number;
   readonly sequence: number;
-  readonly isTimer: boolean;
   isCancelled: boolean;
   readonly callback: () => void;
 }
@@ -58,7 +57,7 @@ export class SimulatedClock implements Clock {
 
   startTimer(delayMs: number, callback: () => void): Timer {
     assert(delayMs >= 0, 'a timer cannot run in the past');
-    const event = this.#schedule(delayMs, true, callback);
+    const event = this.#schedule(delayMs, callback);
     return {
       cancel: () => {
         event.isCancelled = true;
@@ -77,7 +76,7 @@ export class SimulatedClock implements Clock {
    */
   complete(delayMsMax: number, callback: () => void): void {
     this.#completionsPending++;
-    this.#schedule(this.#random.fraction() * delayMsMax, false, () => {
+    this.#schedule(this.#random.fraction() * delayMsMax, () => {
       this.#completionsPending--;
       callback();
     });
@@ -125,11 +124,10 @@ export class SimulatedClock implements Clock {
     }
   }
 
-  #schedule(delayMs: number, isTimer: boolean, callback: () => void): SimulatedEvent {
+  #schedule(delayMs: number, callback: () => void): SimulatedEvent {
     const event = {
       atMs: this.#nowMs + delayMs,
       sequence: this.#sequence++,
-      isTimer,
       isCancelled: false,
       callback,
     };

@@ -106,6 +106,20 @@ describe('what a crash leaves', () => {
     expect([...seen].sort()).toEqual([0, 2]);
   });
 
+  it('is the same disk, by an identity that follows from its name alone', () => {
+    const medium = new SimulatedMedium(SIZE_BYTES, 'left');
+    const identity = { kind: 'file', name: 'left' };
+    const after = medium.crash(new SeededRandom(1), { kind: 'process' });
+    expect([medium, medium.fork(), after].map((disk) => disk.lockIdentity)).toEqual([
+      identity,
+      identity,
+      identity,
+    ]);
+    expect(new SimulatedMedium(SIZE_BYTES).lockIdentity).toEqual(
+      new SimulatedMedium(SIZE_BYTES).lockIdentity,
+    );
+  });
+
   it('does not disturb the medium or its forks', async () => {
     const { medium, device } = setUp();
     await device.write(0, [block(1)]);

@@ -33,17 +33,21 @@ export interface OperationEvent {
  *
  * - `fail`: it rejects with `cause`, default `EIO`. A failed write has an unknown part of its bytes
  *   on the medium, a failed flush an unknown part of the writes.
- * - `lose` (writes): it resolves and never happens.
- * - `misdirect` (writes): it resolves and lands `byBytes` further on (or back).
- * - `corrupt` (reads): one bit of what it returns is wrong; the medium is not.
+ * - `lose`: it resolves and never happens.
+ * - `misdirect`: it resolves and lands `byBytes` further on (or back).
+ * - `corrupt`: one bit of what it returns is wrong; the medium is not.
  */
 export type Fault = {
-  readonly kind: OperationKind;
   /** How many of that kind pass first. */ readonly after: number;
 } & (
-  | { readonly effect: 'fail'; readonly cause?: string }
-  | { readonly effect: 'lose' | 'corrupt' }
-  | { readonly effect: 'misdirect'; readonly byBytes: number }
+  | {
+      readonly kind: 'read' | 'write' | 'flush';
+      readonly effect: 'fail';
+      readonly cause?: string;
+    }
+  | { readonly kind: 'write' | 'flush'; readonly effect: 'lose' }
+  | { readonly kind: 'write'; readonly effect: 'misdirect'; readonly byBytes: number }
+  | { readonly kind: 'read'; readonly effect: 'corrupt' }
 );
 
 export interface SimulatedDeviceOptions {

@@ -39,8 +39,6 @@ export interface CrashOptions {
   readonly tearing?: Tearing;
 }
 
-let mediaCount = 0;
-
 /** One simulated disk. A `SimulatedDevice` is a handle on it. */
 export class SimulatedMedium {
   readonly sizeBytes: number;
@@ -50,10 +48,14 @@ export class SimulatedMedium {
   #unflushed = new Set<UnflushedWrite>();
   #lockHolder: object | undefined;
 
-  constructor(sizeBytes: number) {
+  /**
+   * @param name tells this disk from the others of one test, in its lock identity. It is written to
+   *   disks, so it must follow from the seed.
+   */
+  constructor(sizeBytes: number, name = 'simulated') {
     assert(Number.isSafeInteger(sizeBytes) && sizeBytes > 0, 'a medium has a size');
     this.sizeBytes = sizeBytes;
-    this.lockIdentity = { kind: 'file', name: `simulated:${String(++mediaCount)}` };
+    this.lockIdentity = { kind: 'file', name };
   }
 
   /** How many writes a crash could take now. */
@@ -71,8 +73,8 @@ export class SimulatedMedium {
   }
 
   /**
-   * What is found after a crash at this moment: a medium of its own, which nobody has open. This one
-   * is not changed and may go on.
+   * What is found after a crash at this moment: a medium of its own, which nobody has open, with the
+   * lock identity of this one, for it is the same disk. This one is not changed and may go on.
    */
   crash(random: SeededRandom, options: CrashOptions = {}): SimulatedMedium {
     const { kind = 'power', tearing = 'sector' } = options;
@@ -202,7 +204,7 @@ export class SimulatedMedium {
   }
 
   #sibling(): SimulatedMedium {
-    return new SimulatedMedium(this.sizeBytes);
+    return new SimulatedMedium(this.sizeBytes, this.lockIdentity.name);
   }
 
   #checkRange(offset: number, sizeBytes: number): void {
