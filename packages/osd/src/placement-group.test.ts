@@ -1,6 +1,7 @@
+import { DeviceError } from '@dozo/base';
 import { ModelEngine } from '@dozo/simulator';
 import type { PoolId, Shard, TransactionStore, Version } from '@dozo/replica';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { TRANSACTIONS_IN_FLIGHT_MAX } from './limits.ts';
 import { PlacementGroup } from './placement-group.ts';
 
@@ -136,6 +137,39 @@ describe('placement group', () => {
     await expect(store.get(shard, bytes('a'))).rejects.toMatchObject({ code: 'STORE_CLOSED' });
     await expect(store.stat(shard, bytes('a'))).rejects.toMatchObject({ code: 'STORE_CLOSED' });
     await expect(collect(store.scan(shard, {}))).rejects.toMatchObject({ code: 'STORE_CLOSED' });
+  });
+
+  it('answers STORE_READ_FAILED when the device cannot be read, whatever was asked', async () => {
+    const engine = new ModelEngine();
+    const failed = new DeviceError('Cannot read on disk at offset 0: EIO.', {
+      code: 'DEVICE_READ_FAILED',
+      path: 'disk',
+      offset: 0,
+      cause: 'EIO',
+    });
+    for (const method of ['get', 'stat', 'scan'] as const) {
+      vi.spyOn(engine, method).mockImplementation(() => {
+        throw failed;
+      });
+    }
+    const store = new PlacementGroup({ engine });
+    const asked = [
+      store.get(shard, bytes('a')),
+      store.stat(shard, bytes('a')),
+      collect(store.scan(shard, {})),
+      collect(store.routingKeys(pool)),
+      store.transact({
+        ...shard,
+        preconditions: [{ key: bytes('a'), is: 'absent' }],
+        deletes: [bytes('a')],
+      }),
+    ];
+    for (const outcome of await Promise.allSettled(asked)) {
+      expect(outcome).toMatchObject({
+        status: 'rejected',
+        reason: { name: 'TransactionError', code: 'STORE_READ_FAILED', cause: failed },
+      });
+    }
   });
 
   it('answers STORE_BUSY when too many wait, and serves again afterwards', async () => {

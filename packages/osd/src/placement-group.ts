@@ -250,6 +250,9 @@ const CODES: Readonly<
   ENGINE_CLOSED: 'STORE_CLOSED',
   ENGINE_FAILED: 'STORE_FAILED',
   VALUE_DAMAGED: 'VALUE_DAMAGED',
+  // The engine passes what its device says to a read on as it is.
+  DEVICE_READ_FAILED: 'STORE_READ_FAILED',
+  DEVICE_CLOSED: 'STORE_CLOSED',
 };
 
 function asTransactionError(error: unknown): unknown {

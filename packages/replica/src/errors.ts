@@ -9,6 +9,7 @@ import { DozoError } from '@dozo/base';
  * - `STORE_BUSY`: too much is waiting; nothing was applied. Try again later.
  * - `STORE_CLOSED`: shut down; nothing was applied.
  * - `STORE_FAILED`: the device failed while it was written. The outcome is unknown.
+ * - `STORE_READ_FAILED`: the device could not be read; nothing was applied or returned.
  * - `VALUE_DAMAGED`: what is on the device does not match its checksum and was not returned.
  */
 export type TransactionErrorDetail =
@@ -21,7 +22,9 @@ export type TransactionErrorDetail =
         | 'STORE_BUSY'
         | 'STORE_CLOSED'
         | 'STORE_FAILED'
+        | 'STORE_READ_FAILED'
         | 'VALUE_DAMAGED';
     };
 
+/** What {@link TransactionErrorDetail} lists. */
 export class TransactionError extends DozoError<TransactionErrorDetail> {}

@@ -80,12 +80,15 @@ export interface TransactionStore {
    *
    * Rejects with `PRECONDITION_FAILED` (nothing applied), `TRANSACTION_INVALID`,
    * `TRANSACTION_TOO_LARGE`, `STORE_FULL` (nothing applied; transactions that only delete are still
-   * taken), `STORE_BUSY` (nothing applied; try again later), `STORE_CLOSED`, `STORE_FAILED`
-   * (outcome unknown).
+   * taken), `STORE_BUSY` (nothing applied; try again later), `STORE_CLOSED`, `STORE_READ_FAILED`
+   * (nothing applied), `STORE_FAILED` (outcome unknown).
    */
   transact(transaction: Transaction): Promise<Committed>;
 
-  /** Reads a value or the bytes `[start, end)` of it. Rejects with `VALUE_DAMAGED`. */
+  /**
+   * Reads a value or the bytes `[start, end)` of it. This and every other read rejects with
+   * `TRANSACTION_INVALID`, `VALUE_DAMAGED`, `STORE_READ_FAILED`, `STORE_CLOSED` and `STORE_FAILED`.
+   */
   get(
     shard: Shard,
     key: Uint8Array,
