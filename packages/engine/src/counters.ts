@@ -9,7 +9,6 @@ export interface Counters {
   flushCount: number;
   bytesAccepted: number;
   bytesWritten: number;
-  bytesRead: number;
   bytesMoved: number;
   checkpointCount: number;
   checksumErrorCount: number;
@@ -24,7 +23,6 @@ export function newCounters(): Counters {
     flushCount: 0,
     bytesAccepted: 0,
     bytesWritten: 0,
-    bytesRead: 0,
     bytesMoved: 0,
     checkpointCount: 0,
     checksumErrorCount: 0,

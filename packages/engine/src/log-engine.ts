@@ -45,6 +45,7 @@ export interface EngineParts {
 export class Life {
   readonly #path: string;
   #state: 'open' | 'failed' | 'closed' = 'open';
+  #noted: Promise<void> = Promise.resolve();
 
   constructor(path: string) {
     this.#path = path;
@@ -54,8 +55,15 @@ export class Life {
     return this.#state;
   }
 
-  end(state: 'failed' | 'closed'): void {
+  /** Ends service; after a failure, `noted` resolves when the slot says so or cannot. */
+  end(state: 'failed' | 'closed', noted?: Promise<void>): void {
     this.#state = state;
+    if (noted !== undefined) this.#noted = noted;
+  }
+
+  /** Resolves when nothing is written any more because of a failure. */
+  get noted(): Promise<void> {
+    return this.#noted;
   }
 
   /** Why the engine does not serve, if it does not. */
@@ -117,7 +125,7 @@ export class LogEngine implements Engine {
   }
 
   stats(): EngineStats {
-    const { superblock, catalog, committer, counters, life } = this.#parts;
+    const { superblock, catalog, committer, counters, source, life } = this.#parts;
     const { geometry } = superblock;
     return {
       state: life.state,
@@ -131,6 +139,7 @@ export class LogEngine implements Engine {
       freeSegmentCount: catalog.segments.availableCount,
       lastLsn: committer.lastLsn,
       ...counters,
+      bytesRead: source.bytesRead,
     };
   }
 
@@ -167,14 +176,14 @@ export class LogEngine implements Engine {
   async #close(): Promise<void> {
     const { committer, maintenance, log, catalog, superblock, life } = this.#parts;
     await committer.drain();
-    if (life.state === 'failed') return;
+    if (life.state === 'failed') return life.noted;
     const { segmentPayloadBytes } = superblock.geometry;
     const worthBytes = Math.min(CLOSING_REPLAY_BYTES_MIN, segmentPayloadBytes / 8);
     if (log.replayBytes > worthBytes + catalog.indexBytes / 2 && !maintenance.isSnapshotRunning) {
       maintenance.requestSnapshot();
       await committer.drain();
     }
-    if (this.#isFailed()) return;
+    if (this.#isFailed()) return life.noted;
     try {
       await log.updateSlot('released');
       life.end('closed');

@@ -89,8 +89,7 @@ export async function openEngine(options: OpenOptions): Promise<Engine> {
     counters,
     switches,
     onFailure: (error) => {
-      life.end('failed');
-      noteFailure(claim, log, clock, error);
+      life.end('failed', noteFailure(claim, log, clock, error));
     },
   });
   const reading = new Reading({
@@ -172,11 +171,20 @@ async function refuseDamage(parts: {
  * Notes in the slot that a write failed and how far the log was durable, so that the next start takes
  * no more than that and verifies it. The note may fail as well; nothing more can be done then.
  */
-function noteFailure(claim: Claim, log: LogWriter, clock: Clock, error: unknown): void {
+async function noteFailure(
+  claim: Claim,
+  log: LogWriter,
+  clock: Clock,
+  error: unknown,
+): Promise<void> {
   const cause = error instanceof Error ? error.message : String(error);
   const logEnd = log.durableEnd;
   const note = { failedFlush: { wallMs: clock.wallMs(), cause } };
-  claim.update(logEnd === undefined ? note : { ...note, logEnd }).catch(() => undefined);
+  try {
+    await claim.update(logEnd === undefined ? note : { ...note, logEnd });
+  } catch {
+    // The device takes nothing any more; the reason has been told to everybody who waits.
+  }
 }
 
 function noSegment(device: Device): EngineError {

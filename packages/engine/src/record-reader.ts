@@ -93,9 +93,8 @@ export class RecordReader {
     }
   }
 
-  async #read(entry: IndexEntry, skipBytes: number, sizeBytes: number): Promise<Uint8Array> {
-    const { source, counters } = this.#options;
-    counters.bytesRead += sizeBytes;
+  #read(entry: IndexEntry, skipBytes: number, sizeBytes: number): Promise<Uint8Array> {
+    const { source } = this.#options;
     return source.read(entry.segment, entry.offset + skipBytes, sizeBytes);
   }
 

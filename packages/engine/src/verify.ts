@@ -4,7 +4,7 @@
  * Superblocks, ring, the manifest's parts of the log, the pages of the index snapshot, and every live
  * record in the order of the device, with large reads. Dead records are not read: nobody will.
  */
-import { assert, binaryStringOf, bytesOfBinaryString, hasCode } from '@dozo/base';
+import { binaryStringOf, bytesOfBinaryString, hasCode } from '@dozo/base';
 import { SLOT_BYTES, readRing } from '@dozo/claim';
 import type { Catalog } from './catalog.ts';
 import type { Damage, VerifyProgress, VerifyReport } from './engine-types.ts';
@@ -28,6 +28,9 @@ export interface VerifyOptions {
   readonly onProgress: ((progress: VerifyProgress) => void) | undefined;
   readonly signal: AbortSignal | undefined;
 }
+
+/** More than the bytes of any record; with an offset in a segment it stays below 2^53. */
+const RECORD_BYTES_END = 2 ** 24;
 
 /** Rows that are taken from the index at once. */
 const ROWS_AT_ONCE = 1024;
@@ -127,68 +130,72 @@ class Verification {
   }
 
   async #verifyRecords(): Promise<void> {
-    const places = this.#places();
-    let start = 0;
-    while (start < places.length) {
-      this.#options.signal?.throwIfAborted();
-      start = await this.#verifyRun(places, start);
-      this.#options.onProgress?.({
-        bytesDone: Math.min(this.#bytesDone, this.#bytesTotal),
-        bytesTotal: this.#bytesTotal,
-      });
+    const { segmentCount } = this.#options.superblock.geometry;
+    const { places, starts } = this.#places();
+    for (let segment = 0; segment < segmentCount; segment++) {
+      const inSegment = places.subarray(starts[segment], starts[segment + 1]).sort();
+      let start = 0;
+      while (start < inSegment.length) {
+        this.#options.signal?.throwIfAborted();
+        start = await this.#verifyRun(segment, inSegment, start);
+        this.#options.onProgress?.({
+          bytesDone: Math.min(this.#bytesDone, this.#bytesTotal),
+          bytesTotal: this.#bytesTotal,
+        });
+      }
     }
   }
 
-  /** Device offset and length of every live record, in order: pairs, in one flat array. */
-  #places(): Float64Array {
-    const { source } = this.#options;
-    const lengths = new Map<number, number>();
-    const offsets = new Float64Array(this.#view.size);
-    let count = 0;
-    for (const { key, entry } of this.#rows()) {
-      const offset = source.place(entry.segment, entry.offset);
-      offsets[count++] = offset;
-      lengths.set(offset, recordBytesOf(key.length, entry.valueBytes));
+  /**
+   * Where all live records are: for each one its offset in the segment and its length in one number,
+   * which sorts by offset; those of segment n at `[starts[n], starts[n + 1])`.
+   */
+  #places(): { readonly places: Float64Array; readonly starts: Float64Array } {
+    const { segmentCount } = this.#options.superblock.geometry;
+    const starts = new Float64Array(segmentCount + 2);
+    for (const { entry } of this.#rows()) addAt(starts, entry.segment + 2, 1);
+    for (let segment = 1; segment < starts.length; segment++) {
+      addAt(starts, segment, starts[segment - 1] as number);
     }
-    assert(count === this.#view.size, 'the index has another size than it says');
-    offsets.sort();
-    const places = new Float64Array(2 * count);
-    offsets.forEach((offset, index) => {
-      places[2 * index] = offset;
-      places[2 * index + 1] = lengths.get(offset) ?? 0;
-    });
-    return places;
+    const places = new Float64Array(this.#view.size);
+    // Each start moves to the end of its segment, which is the start of the next.
+    for (const { key, entry } of this.#rows()) {
+      const at = addAt(starts, entry.segment + 1, 1) - 1;
+      const sizeBytes = recordBytesOf(key.length, entry.valueBytes);
+      places[at] = entry.offset * RECORD_BYTES_END + sizeBytes;
+    }
+    return { places, starts };
   }
 
   /** Reads and checks neighbouring records in one go; returns where the next run begins. */
-  async #verifyRun(places: Float64Array, start: number): Promise<number> {
+  async #verifyRun(segment: number, places: Float64Array, start: number): Promise<number> {
     const { source } = this.#options;
-    const runStart = places[start] as number;
+    const offsetOf = (index: number): number =>
+      Math.floor((places[index] as number) / RECORD_BYTES_END);
+    const endOf = (index: number): number =>
+      offsetOf(index) + ((places[index] as number) % RECORD_BYTES_END);
+    const runStart = offsetOf(start);
     let runEnd = runStart;
     let end = start;
     while (end < places.length) {
-      const offset = places[end] as number;
-      const recordEnd = offset + (places[end + 1] as number);
       const isFar =
-        offset - runEnd > READ_GAP_BYTES_MAX || recordEnd - runStart > WALK_WINDOW_BYTES;
+        offsetOf(end) - runEnd > READ_GAP_BYTES_MAX || endOf(end) - runStart > WALK_WINDOW_BYTES;
       if (end > start && isFar) break;
-      runEnd = recordEnd;
-      end += 2;
+      runEnd = endOf(end);
+      end++;
     }
-    const bytes = new Uint8Array(runEnd - runStart);
-    const isRead = await readUnlessBroken(async () => {
-      await source.device.read(runStart, bytes);
-      return true;
-    });
-    for (let index = start; index < end; index += 2) {
-      const offset = places[index] as number;
-      const sizeBytes = places[index + 1] as number;
-      const at = offset - runStart;
-      const record = bytes.subarray(at, at + sizeBytes);
+    const bytes = await readUnlessBroken(() => source.read(segment, runStart, runEnd - runStart));
+    for (let index = start; index < end; index++) {
+      const offset = source.place(segment, offsetOf(index));
+      const sizeBytes = endOf(index) - offsetOf(index);
       this.#recordCount++;
       this.#bytesDone += sizeBytes;
-      if (isRead === undefined) this.#nameLater(offset, sizeBytes, 'the device cannot read it');
-      else this.#verifyRecord(record, offset);
+      if (bytes === undefined) {
+        this.#nameLater(offset, sizeBytes, 'the device cannot read it');
+      } else {
+        const at = offsetOf(index) - runStart;
+        this.#verifyRecord(bytes.subarray(at, at + sizeBytes), offset);
+      }
     }
     return end;
   }
@@ -246,6 +253,12 @@ class Verification {
   #report(damage: Damage): void {
     if (this.#damages.length < DAMAGES_LISTED_MAX) this.#damages.push(damage);
   }
+}
+
+function addAt(numbers: Float64Array, index: number, addend: number): number {
+  const sum = (numbers[index] as number) + addend;
+  numbers[index] = sum;
+  return sum;
 }
 
 /** What the device cannot read at all is damage too, not the end of the verification. */
