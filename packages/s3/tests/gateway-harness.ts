@@ -31,7 +31,7 @@ export interface Harness {
 }
 
 /** Real time: these tests drive real sockets. */
-export const REAL_CLOCK: Clock = {
+const REAL_CLOCK: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   startTimer: (delayMs, callback) => {

@@ -41,8 +41,8 @@ export class World {
   readonly #random: SeededRandom;
   #processCount = 0;
 
-  constructor(seed: number | string, store?: TransactionStore) {
-    this.clock = new SimulatedClock({ seed });
+  constructor(seed: number | string, store?: TransactionStore, clock?: SimulatedClock) {
+    this.clock = clock ?? new SimulatedClock({ seed });
     this.#random = new SeededRandom(seed);
     this.store = store ?? new PlacementGroup({ engine: new ModelEngine() });
   }
@@ -197,7 +197,7 @@ export async function bodyOf(process: Process, name: ObjectName): Promise<string
 }
 
 /** Code of an error of ours; its name for any other. */
-export function codeOf(error: unknown): string {
+function codeOf(error: unknown): string {
   if (error instanceof Error && 'code' in error) return String(error.code);
   return error instanceof Error ? error.name : 'unknown';
 }

@@ -145,12 +145,12 @@ export async function listMultipartUploads(
 const TOKEN_VERSION = '1';
 
 /** A continuation token: opaque to clients, the marker to us. */
-export function tokenOfMarker(marker: string): string {
+function tokenOfMarker(marker: string): string {
   return Buffer.from(TOKEN_VERSION + marker, 'utf8').toString('base64url');
 }
 
 /** The counterpart of {@link tokenOfMarker}. @throws S3Error `InvalidArgument` */
-export function markerOfToken(token: string): string {
+function markerOfToken(token: string): string {
   const text = Buffer.from(token, 'base64url').toString('utf8');
   const marker = text.slice(TOKEN_VERSION.length);
   if (marker === '' || tokenOfMarker(marker) !== token) {

@@ -47,10 +47,10 @@ export const KeyKind = {
 const ABOVE = 0xff;
 
 /** Bytes of a shard's routing key. */
-export const SHARD_ROUTING_KEY_BYTES = BUCKET_ID_BYTES + 2;
+const SHARD_ROUTING_KEY_BYTES = BUCKET_ID_BYTES + 2;
 
 /** Bytes of a chunk's routing key. */
-export const CHUNK_ROUTING_KEY_BYTES = SHARD_ROUTING_KEY_BYTES + BLOB_ID_BYTES + 4;
+const CHUNK_ROUTING_KEY_BYTES = SHARD_ROUTING_KEY_BYTES + BLOB_ID_BYTES + 4;
 
 /** Where the bucket directory lives. */
 export function directoryShard(pool: PoolId): Shard {
