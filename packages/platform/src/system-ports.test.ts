@@ -47,6 +47,24 @@ describe('a timer of this machine', () => {
   });
 });
 
+describe('a timer that Node ends early', () => {
+  it('waits for what is left by the clock that counts', async () => {
+    const clock = await openSystemClock();
+    const ran = vi.fn();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const timer = clock.startTimer(3_600_000, ran);
+      vi.advanceTimersByTime(3_600_000);
+      expect(ran).not.toHaveBeenCalled();
+      expect(vi.getTimerCount()).toBe(1);
+      timer.cancel();
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
+
 describe('a machine without the calls of the C library', () => {
   it('is told apart from every other failure', async () => {
     const broken = (): Promise<never> => Promise.reject(new Error('no binary'));

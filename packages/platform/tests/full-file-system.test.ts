@@ -1,12 +1,11 @@
 /** A file system without room. Needs root, for a tmpfs and an ext4 of its own. */
-import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rm, statfs, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, statfs, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { createDeviceFile, openFileDevice } from '../src/index.ts';
-import { canUseLoopDevices } from './loop-device.ts';
+import { canMount, mountExt4, run } from './mounting.ts';
 
 const SIZE_BYTES = 256 * 1024;
 
@@ -62,19 +61,14 @@ describe.runIf(canMount())('a full file system', () => {
   });
 });
 
-describe.runIf(canMount() && canUseLoopDevices())('a full ext4', () => {
+describe.runIf(canMount())('a full ext4', () => {
   let directory: string;
   let mounted: string;
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'dozo-platform-'));
     mounted = join(directory, 'mounted');
-    await mkdir(mounted);
-    const image = join(directory, 'image');
-    await writeFile(image, new Uint8Array(0));
-    await truncate(image, 16 * 1024 * 1024);
-    run('mkfs.ext4', '-q', image);
-    run('mount', '-o', 'loop', image, mounted);
+    await mountExt4(join(directory, 'image'), mounted);
   });
 
   afterAll(async () => {
@@ -90,17 +84,3 @@ describe.runIf(canMount() && canUseLoopDevices())('a full ext4', () => {
     });
   });
 });
-
-function run(program: string, ...options: string[]): void {
-  execFileSync(program, options, { stdio: 'ignore' });
-}
-
-function canMount(): boolean {
-  if (process.getuid?.() !== 0) return false;
-  try {
-    run('unshare', '--mount', 'true');
-    return true;
-  } catch {
-    return false;
-  }
-}
