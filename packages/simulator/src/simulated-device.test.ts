@@ -106,6 +106,34 @@ describe('what a crash leaves', () => {
     expect([...seen].sort()).toEqual([0, 2]);
   });
 
+  it('is what reads showed, when writes or flushes overlapped', async () => {
+    for (let seed = 0; seed < 40; seed++) {
+      const { medium, device } = setUp({ clock: new SimulatedClock({ seed }) });
+      await Promise.all([device.write(0, [block(1)]), device.write(0, [block(2)])]);
+      const first = device.flush();
+      await device.write(4096, [block(3)]);
+      const second = device.flush();
+      await device.write(4096, [block(4)]);
+      await Promise.all([first, second, device.flush()]);
+      const shown = [0, 4096].map((offset) => medium.peek(offset, 1)[0] ?? -1);
+      expect(shown[1]).toBe(4);
+      expect([0, 4096].map((offset) => [...outcomes(medium, offset)])).toEqual(
+        shown.map((fill) => [fill]),
+      );
+    }
+  });
+
+  it('goes on apart in a fork that was made during a write', async () => {
+    const { medium, device } = setUp();
+    const written = device.write(0, [block(1)]);
+    const fork = medium.fork();
+    await written;
+    const other = new SimulatedDevice(fork, { clock: new SimulatedClock({ seed: 1 }), seed: 1 });
+    await other.flush();
+    expect([...outcomes(fork, 0)].sort()).toEqual([0, 1]);
+    expect(fork.peek(0, 1)[0]).toBe(0);
+  });
+
   it('is the same disk, by an identity that follows from its name alone', () => {
     const medium = new SimulatedMedium(SIZE_BYTES, 'left');
     const identity = { kind: 'file', name: 'left' };
@@ -198,6 +226,18 @@ describe('operations', () => {
     const written = device.write(0, [bytes]);
     bytes[7] = 9;
     await expect(written).rejects.toThrow('buffers changed');
+  });
+
+  it('leave old bytes, zeros or anything where they discarded', async () => {
+    const seen = new Set<string>();
+    for (let seed = 0; seed < 30; seed++) {
+      const { device } = setUp({ seed });
+      await device.write(0, [block(1)]);
+      await device.discard(0, 4096);
+      const kinds = new Set(await readBlock(device, 0));
+      seen.add(kinds.size > 1 ? 'anything' : kinds.has(1) ? 'old' : 'zeros');
+    }
+    expect([...seen].sort()).toEqual(['anything', 'old', 'zeros']);
   });
 
   it('can be held to an alignment', async () => {
