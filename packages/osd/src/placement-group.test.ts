@@ -1,4 +1,4 @@
-import { DeviceError } from '@dozo/base';
+import { DeviceError, DozoError } from '@dozo/base';
 import { ModelEngine } from '@dozo/simulator';
 import type { PoolId, Shard, TransactionStore, Version } from '@dozo/replica';
 import { describe, expect, it, vi } from 'vitest';
@@ -115,6 +115,12 @@ describe('placement group', () => {
       deletes: [bytes('a')],
     });
     await expect(twice).rejects.toMatchObject({ code: 'TRANSACTION_INVALID' });
+    const apart = store.transact({
+      ...shard,
+      puts: ['a', 'b'].map((key) => ({ key: bytes(key), value: bytes('1') })),
+      deletes: [bytes('a')],
+    });
+    await expect(apart).rejects.toMatchObject({ code: 'TRANSACTION_INVALID' });
   });
 
   it('answers STORE_FULL on a full device and still takes deletes', async () => {
@@ -172,6 +178,29 @@ describe('placement group', () => {
     }
   });
 
+  it.each([
+    ['DEVICE_FULL', 'STORE_FULL'],
+    ['QUEUE_FULL', 'STORE_BUSY'],
+    ['BATCH_TOO_LARGE', 'TRANSACTION_TOO_LARGE'],
+    ['VALUE_TOO_LARGE', 'TRANSACTION_TOO_LARGE'],
+    ['KEY_TOO_LONG', 'TRANSACTION_INVALID'],
+    ['ENGINE_CLOSED', 'STORE_CLOSED'],
+    ['ENGINE_FAILED', 'STORE_FAILED'],
+    ['VALUE_DAMAGED', 'VALUE_DAMAGED'],
+    ['DEVICE_CLOSED', 'STORE_CLOSED'],
+  ])('turns %s of the engine into %s', async (code, expected) => {
+    const engine = new ModelEngine();
+    const refusal = new DozoError('refused', { code });
+    vi.spyOn(engine, 'apply').mockRejectedValue(refusal);
+    const store = new PlacementGroup({ engine });
+    await expect(put(store, 'a', '1')).rejects.toMatchObject({
+      name: 'TransactionError',
+      code: expected,
+      cause: refusal,
+    });
+    expect(store.inFlightCount).toBe(0);
+  });
+
   it('answers STORE_BUSY when too many wait, and serves again afterwards', async () => {
     const gate: { open: () => void } = { open: () => undefined };
     const closed = new Promise<void>((resolve) => (gate.open = resolve));
@@ -212,6 +241,25 @@ async function countTo50(store: TransactionStore): Promise<number> {
 }
 
 describe('concurrent transactions', () => {
+  it('never wait for each other in a circle, in whatever order they name their keys', async () => {
+    const gate = Promise.withResolvers<undefined>();
+    const store = new PlacementGroup({
+      engine: new ModelEngine({ beforeApply: () => gate.promise }),
+    });
+    const putAll = (...keys: string[]): Promise<unknown> =>
+      store.transact({
+        ...shard,
+        preconditions: keys.map((key) => ({ key: bytes(key), is: 'absent' })),
+        puts: keys.map((key) => ({ key: bytes(key), value: bytes('') })),
+      });
+    // In the order of naming, the second would hold a and want b, the third hold b and want a.
+    const outcomes = Promise.allSettled([putAll('x'), putAll('a', 'x', 'b'), putAll('b', 'a')]);
+    gate.resolve(undefined);
+    const statuses = (await outcomes).map(({ status }) => status);
+    expect(statuses).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(store.inFlightCount).toBe(0);
+  });
+
   it('lose no update', async () => {
     expect(await countTo50(new PlacementGroup({ engine: new ModelEngine() }))).toBe(50);
   });
