@@ -18,7 +18,7 @@ import { dirname } from 'node:path';
 import { assert, DeviceError } from '@dozo/base';
 import type { Device } from '@dozo/base';
 
-import { kernelErrorName, PlatformError } from './errors.ts';
+import { isKernelError, kernelErrorName, PlatformError } from './errors.ts';
 import {
   closeFile,
   openFile,
@@ -180,11 +180,6 @@ async function exists(path: string): Promise<boolean> {
     if (kernelErrorName(error) === 'ENOENT') return false;
     throw createFailed(path, error);
   }
-}
-
-/** Whether Node reported it for a call to the kernel; everything else is passed on as it is. */
-function isKernelError(error: unknown): boolean {
-  return error instanceof Error && 'errno' in error;
 }
 
 function isSameFile(left: BigIntStats, right: BigIntStats): boolean {

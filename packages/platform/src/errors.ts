@@ -27,3 +27,8 @@ export function kernelErrorName(error: unknown): string {
   const code = (error as { code?: unknown } | null | undefined)?.code;
   return typeof code === 'string' ? code : String(error);
 }
+
+/** Whether Node reported it for a call to the kernel; everything else is passed on as it is. */
+export function isKernelError(error: unknown): boolean {
+  return error instanceof Error && 'errno' in error;
+}

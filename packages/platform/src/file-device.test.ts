@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { constants, openSync } from 'node:fs';
 import { chmod, mkdtemp, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -229,6 +229,26 @@ describe('opening', () => {
     expect(await codeOf(directory)).toBe('DEVICE_NOT_USABLE');
     expect(await codeOf('/dev/null')).toBe('DEVICE_NOT_USABLE');
     expect(await codeOf(empty)).toBe('DEVICE_NOT_USABLE');
+  });
+
+  it('tells that there is no descriptor left for the second look at the lock', () => {
+    // One descriptor is left in the end: enough for the file, not for asking whether others are kept out.
+    const program = `import { closeSync, openSync } from 'node:fs';
+      import { openFileDevice } from ${JSON.stringify(join(import.meta.dirname, 'index.ts'))};
+      const open = () => openFileDevice({ path: ${JSON.stringify(path)}, mode: 'exclusive' });
+      await (await open()).close();
+      const taken = [];
+      try { for (;;) taken.push(openSync('/dev/null')); } catch {}
+      closeSync(taken.pop());
+      const code = await open().then(() => 'opened', ({ code, name }) => name + ' ' + code);
+      taken.forEach(closeSync);
+      await open();
+      console.log(code);`;
+    const limited = ['-c', 'ulimit -n 128; exec "$0" "$@"', process.execPath];
+    const run = spawnSync('/bin/sh', [...limited, '--input-type=module-typescript', '-e', program], {
+      encoding: 'utf8',
+    });
+    expect(run).toMatchObject({ stderr: '', stdout: 'DeviceError DEVICE_NOT_USABLE\n' });
   });
 
   it.runIf(process.getuid?.() !== 0)('tells that this user may not', async () => {

@@ -94,13 +94,18 @@ function bindKernel(foreign: typeof koffi): Kernel {
 
   const outcome = (result: number): KernelOutcome =>
     result === 0 ? undefined : getSystemErrorName(-foreign.errno());
+  // An array among the parameters must outlive the call, and koffi does not hold it: collected before
+  // its turn on the thread pool, the kernel would be given the range to discard from freed memory.
+  const running = new Set<readonly unknown[]>();
   // `errno` belongs to the thread that made the call: koffi carries it over to this one.
   const inBackground = (
     call: { async: (...parameters: unknown[]) => void },
     ...parameters: unknown[]
   ): Promise<KernelOutcome> =>
     new Promise((resolve, reject) => {
+      running.add(parameters);
       call.async(...parameters, (error: Error | null, result: number) => {
+        running.delete(parameters);
         if (error === null) resolve(outcome(result));
         else reject(error);
       });

@@ -20,7 +20,7 @@ import type { BigIntStats } from 'node:fs';
 import { DeviceError } from '@dozo/base';
 import type { Device, DeviceErrorDetail, LockIdentity } from '@dozo/base';
 
-import { kernelErrorName } from './errors.ts';
+import { isKernelError, kernelErrorName } from './errors.ts';
 import { closeFile, openFile, statDescriptor } from './file-calls.ts';
 import { FileDevice } from './file-device.ts';
 import { loadKernel } from './kernel.ts';
@@ -84,7 +84,7 @@ export async function openFileDevice(options: OpenFileDeviceOptions): Promise<De
     return await deviceOf(options, kernel, kind, descriptor);
   } catch (error) {
     await closeFile(descriptor);
-    throw error;
+    throw isKernelError(error) ? openError(path, kind, error) : error;
   }
 }
 
@@ -150,7 +150,7 @@ async function excludesOthers(kernel: Kernel, descriptor: number): Promise<boole
   // Through /proc it is certainly the same file, even if the path now leads to another.
   const second = await openFile(`/proc/self/fd/${descriptor}`, constants.O_RDONLY, 0);
   try {
-    return kernel.lockExclusive(second) !== undefined;
+    return kernel.lockExclusive(second) === 'EAGAIN';
   } finally {
     await closeFile(second);
   }
@@ -199,7 +199,8 @@ function openError(path: string, kind: 'block' | 'file', error: unknown): Device
         : `this user may not (${name}). Run as a user that may read and write it`;
     return deviceError('DEVICE_ACCESS_DENIED', path, reason);
   }
-  return notUsable(path, `the kernel says ${name}`, error);
+  const advice = 'See the kernel log (dmesg) and the limits of this process (ulimit -n)';
+  return deviceError('DEVICE_NOT_USABLE', path, `the kernel says ${name}. ${advice}`, error);
 }
 
 function busy(path: string, kind: 'block' | 'file'): DeviceError {
@@ -211,9 +212,9 @@ function busy(path: string, kind: 'block' | 'file'): DeviceError {
   return deviceError('DEVICE_BUSY', path, reason);
 }
 
-function notUsable(path: string, reason: string, cause?: unknown): DeviceError {
+function notUsable(path: string, reason: string): DeviceError {
   const advice = 'Give the path of a device file or of a block device';
-  return deviceError('DEVICE_NOT_USABLE', path, `${reason}. ${advice}`, cause);
+  return deviceError('DEVICE_NOT_USABLE', path, `${reason}. ${advice}`);
 }
 
 function deviceError(
