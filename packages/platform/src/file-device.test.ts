@@ -245,9 +245,13 @@ describe('opening', () => {
       await open();
       console.log(code);`;
     const limited = ['-c', 'ulimit -n 128; exec "$0" "$@"', process.execPath];
-    const run = spawnSync('/bin/sh', [...limited, '--input-type=module-typescript', '-e', program], {
-      encoding: 'utf8',
-    });
+    const run = spawnSync(
+      '/bin/sh',
+      [...limited, '--input-type=module-typescript', '-e', program],
+      {
+        encoding: 'utf8',
+      },
+    );
     expect(run).toMatchObject({ stderr: '', stdout: 'DeviceError DEVICE_NOT_USABLE\n' });
   });
 
