@@ -99,6 +99,44 @@ describe('a client that vanishes', () => {
   });
 });
 
+describe('a client that vanishes while it stands in line', () => {
+  it.each([
+    ['for bytes', 'short', { bodyBytes: 200 }],
+    ['for bytes', LONG, { bodyBytes: 200 }],
+    ['for a slot', 'short', { requestSlots: 1 }],
+    ['for a slot', LONG, { requestSlots: 1 }],
+  ] as const)('%s, with "%.5s", gives back what it got', async (_, body, limits) => {
+    const { client, gateway, store } = await start({ limits: { ...limits, inlineBytesMax: 64 } });
+    // Takes everything there is, and waits.
+    const holder = client.begin(
+      {
+        method: 'PUT',
+        path: '/bucket/holder',
+        payloadHash: 'UNSIGNED-PAYLOAD',
+        contentLength: 1000,
+      },
+      (response) => response.resume(),
+    );
+    const ended = new Promise((resolve) => holder.on('close', resolve));
+    holder.on('error', () => undefined);
+    holder.write(Buffer.alloc(10));
+    await expect.poll(() => gateway.stats().runningCount).toBe(1);
+    const leaver = client.begin({ method: 'PUT', path: '/bucket/leaver', body }, () => undefined);
+    leaver.on('error', () => undefined);
+    leaver.end(body);
+    await expect.poll(() => gateway.stats().waitingCount).toBe(1);
+    leaver.destroy();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    holder.end(Buffer.alloc(990));
+    await ended;
+    const idle = { runningCount: 0, waitingCount: 0, heldBytes: 0 };
+    await expect.poll(() => gateway.stats()).toMatchObject(idle);
+    expect((await client.head('/bucket/holder')).status).toBe(200);
+    expect((await client.head('/bucket/leaver')).status).toBe(404);
+    await expect.poll(() => checkStore(store)).toEqual([]);
+  });
+});
+
 describe('a body', () => {
   it('that is shorter or longer than it says changes nothing', async () => {
     const { client, port } = await start();

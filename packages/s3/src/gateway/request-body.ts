@@ -20,6 +20,8 @@ export type PayloadSink = (payload: Uint8Array) => Promise<void> | undefined;
  */
 export function readWhole(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
+    // It may have gone while the request stood in line; then no event will come any more.
+    if (request.destroyed) throw new ClientVanished();
     let first: Buffer | undefined;
     let pieces: Buffer[] | undefined;
     let sizeBytes = 0;
@@ -37,8 +39,9 @@ export function readWhole(request: IncomingMessage, bytesMax: number): Promise<B
     request.on('end', () => {
       resolve(pieces === undefined ? (first ?? EMPTY) : Buffer.concat(pieces, sizeBytes));
     });
+    // After `end` this does nothing.
     request.on('close', () => {
-      if (!request.complete) reject(new ClientVanished());
+      reject(new ClientVanished());
     });
     request.on('error', ignore);
   });
@@ -56,11 +59,12 @@ export function pumpBody(
   sink: PayloadSink,
 ): Promise<BodySummary> {
   return new Promise((resolve, reject) => {
+    if (request.destroyed) throw new ClientVanished();
     const pump = new Pump(request, decoder, sink, resolve, reject);
     request.on('data', (piece: Buffer) => pump.onData(piece));
     request.on('end', () => pump.onEnd());
     request.on('close', () => {
-      if (!request.complete) pump.fail(new ClientVanished());
+      pump.onClose();
     });
     request.on('error', ignore);
   });
@@ -109,6 +113,11 @@ class Pump {
   onEnd(): void {
     this.#hasEnded = true;
     this.#drain();
+  }
+
+  /** After the end of the body it means nothing: what was read is still to be stored. */
+  onClose(): void {
+    if (!this.#hasEnded) this.fail(new ClientVanished());
   }
 
   fail(error: unknown): void {
