@@ -51,6 +51,12 @@ export interface FinishedSnapshot {
   readonly pages: readonly PagePlace[];
 }
 
+/** A length of log. */
+interface ReplayExtent {
+  readonly bytes: number;
+  readonly segmentCount: number;
+}
+
 export interface LogWriterOptions {
   readonly device: Device;
   readonly superblock: Superblock;
@@ -88,7 +94,7 @@ export class LogWriter {
   #publishing: FinishedSnapshot | undefined;
   #parts: LogPart[];
   #pages: readonly PagePlace[];
-  #pageExtent: { readonly pageBytes: number; readonly segmentCount: number };
+  #replayAtPublish: ReplayExtent;
   #snapshot: number;
   #lastSnapshot: number;
   #nextOrdinal: number;
@@ -106,7 +112,7 @@ export class LogWriter {
     this.#nextOrdinal = recovered.nextOrdinal;
     this.#parts = [...recovered.parts];
     this.#pages = recovered.pages;
-    this.#pageExtent = extentOf(recovered.pages);
+    this.#replayAtPublish = extentOf(recovered.pages);
     this.#snapshot = recovered.snapshot;
     this.#lastSnapshot = recovered.lastSnapshot;
   }
@@ -122,9 +128,13 @@ export class LogWriter {
     return this.#pages;
   }
 
-  /** What the pages of the newest index snapshot take, and in how many segments. */
-  get pageExtent(): { readonly pageBytes: number; readonly segmentCount: number } {
-    return this.#pageExtent;
+  /** By how much the part of the log that recovery replays has grown since the last snapshot. */
+  get replayGrowth(): ReplayExtent {
+    const { bytes, segmentCount } = this.#replayAtPublish;
+    return {
+      bytes: this.replayBytes - bytes,
+      segmentCount: this.#parts.length - segmentCount,
+    };
   }
 
   get snapshotNumber(): number {
@@ -142,11 +152,6 @@ export class LogWriter {
     let bytes = current === undefined ? 0 : current.offset - current.partStart;
     for (const part of this.#parts) bytes += part.end - part.start;
     return bytes;
-  }
-
-  /** Closed segments that only the replay keeps from being freed or emptied. */
-  get heldSegmentCount(): number {
-    return this.#parts.length;
   }
 
   /** Bytes that records may take in another group of the open segment. */
@@ -323,7 +328,6 @@ export class LogWriter {
     if (published !== undefined) {
       this.#parts = partsSince(this.#parts, published.start);
       this.#pages = published.pages;
-      this.#pageExtent = extentOf(published.pages);
       this.#snapshot = published.number;
       if (target.ordinal === published.start.ordinal) {
         target.partStart = published.start.offset;
@@ -333,6 +337,9 @@ export class LogWriter {
     }
     target.offset += sizeBytes;
     target.groupIndex++;
+    if (published !== undefined) {
+      this.#replayAtPublish = { bytes: this.replayBytes, segmentCount: this.#parts.length };
+    }
   }
 
   /** The manifest as of the group under construction: everything before that group is closed. */
@@ -397,10 +404,11 @@ export class LogWriter {
   }
 }
 
-function extentOf(pages: readonly PagePlace[]): { pageBytes: number; segmentCount: number } {
-  let pageBytes = 0;
-  for (const page of pages) pageBytes += page.valueBytes;
-  return { pageBytes, segmentCount: new Set(pages.map(({ segment }) => segment)).size };
+/** What the pages of a snapshot take at least: all that is known of the time when it was published. */
+function extentOf(pages: readonly PagePlace[]): ReplayExtent {
+  let bytes = 0;
+  for (const page of pages) bytes += page.valueBytes;
+  return { bytes, segmentCount: new Set(pages.map(({ segment }) => segment)).size };
 }
 
 /** What of the parts lies at or after a place in the log. */

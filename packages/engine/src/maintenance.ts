@@ -63,7 +63,9 @@ export class Maintenance {
   #snapshot: SnapshotWriter | undefined;
   #isSnapshotWanted = false;
   #reclaimer: Reclaimer | undefined;
-  #freeBytesBefore = 0;
+  /** The most space there was since users last wrote, and how much they had written then. */
+  #mostFreeBytes = 0;
+  #acceptedBytes = -1;
   #fruitlessCount = 0;
   /** What had died when emptying segments turned out to gain nothing. */
   #fruitlessDiedBytes = Number.NEGATIVE_INFINITY;
@@ -164,7 +166,6 @@ export class Maintenance {
     if (isHeldWorthIt && held.bestBytes > gainBytes && gainBytes < capacityBytes / 2) {
       this.#beginSnapshot();
     } else if (victim !== undefined && gainBytes > capacityBytes * GAIN_MIN) {
-      this.#freeBytesBefore = this.#freeBytes();
       this.#reclaimer = new Reclaimer({ source, catalog, counters, seed: log.seed }, victim);
     }
   }
@@ -188,12 +189,8 @@ export class Maintenance {
       Math.max(REPLAY_SEGMENTS_MIN * segmentBytes, 2 * catalog.indexBytes),
       segmentCap * segmentBytes,
     );
-    // The pages of the snapshot itself lie in the replayed part of the log, and are not replayed.
-    const { pageBytes, segmentCount } = log.pageExtent;
-    return (
-      log.replayBytes - pageBytes > limitBytes ||
-      log.heldSegmentCount - segmentCount > 2 * segmentCap
-    );
+    const { bytes, segmentCount } = log.replayGrowth;
+    return bytes > limitBytes || segmentCount > 2 * segmentCap;
   }
 
   #isSpaceLow(): boolean {
@@ -235,7 +232,7 @@ export class Maintenance {
   }
 
   #finishReclaim(): void {
-    const { catalog, geometry } = this.#options;
+    const { catalog } = this.#options;
     const reclaimer = this.#reclaimer;
     this.#reclaimer = undefined;
     if (reclaimer === undefined) return;
@@ -243,9 +240,29 @@ export class Maintenance {
     if (catalog.segments.liveBytesOf(reclaimer.segment) > 0) {
       catalog.segments.markDamaged(reclaimer.segment);
     }
-    const gainedBytes = this.#freeBytes() - this.#freeBytesBefore;
-    const isFruitful = gainedBytes > geometry.segmentPayloadBytes * (GAIN_MIN / 4);
-    this.#fruitlessCount = isFruitful ? 0 : this.#fruitlessCount + 1;
+    this.#judge();
+  }
+
+  /**
+   * Counts segments in a row that were emptied without more space than there had been before, unless
+   * users wrote meanwhile. Without it, records that fill their segments badly could be moved for ever,
+   * each segment that is emptied making another like it.
+   */
+  #judge(): void {
+    const { catalog, counters, geometry } = this.#options;
+    const freeBytes = this.#freeBytes();
+    if (counters.bytesAccepted !== this.#acceptedBytes) {
+      this.#acceptedBytes = counters.bytesAccepted;
+      this.#mostFreeBytes = freeBytes;
+      this.#fruitlessCount = 0;
+      return;
+    }
+    if (freeBytes > this.#mostFreeBytes + segmentCapacityOf(geometry) * (GAIN_MIN / 4)) {
+      this.#mostFreeBytes = freeBytes;
+      this.#fruitlessCount = 0;
+      return;
+    }
+    this.#fruitlessCount++;
     if (this.#fruitlessCount < FRUITLESS_MAX) return;
     this.#fruitlessCount = 0;
     this.#fruitlessDiedBytes = catalog.diedBytes;

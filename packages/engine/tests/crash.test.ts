@@ -43,3 +43,9 @@ test.each<[string, TestSwitches]>([
   }
   expect(violation).toBeDefined();
 });
+
+test.each([
+  ['records that fill their segments badly were moved from one to the next for ever', 1039],
+])('a seed that once failed: %s', async (_, seed) => {
+  expect((await runCrashes({ seed })).violation).toBeUndefined();
+});
