@@ -107,6 +107,22 @@ describe('placement group', () => {
     ]);
   });
 
+  it('refuses to read where there can be nothing', async () => {
+    const store = new PlacementGroup({ engine: new ModelEngine() });
+    const elsewhere: Shard = { pool: 65_536 as PoolId, routingKey: bytes('shard') };
+    const asked = [
+      store.get(elsewhere, bytes('a')),
+      store.get(shard, bytes('')),
+      store.stat(elsewhere, bytes('a')),
+      collect(store.scan(elsewhere, {})),
+      collect(store.routingKeys(elsewhere.pool)),
+      collect(store.routingKeys(pool, new Uint8Array(300))),
+    ];
+    for (const outcome of await Promise.allSettled(asked)) {
+      expect(outcome).toMatchObject({ reason: { code: 'TRANSACTION_INVALID' } });
+    }
+  });
+
   it('refuses a transaction that changes one key twice', async () => {
     const store = new PlacementGroup({ engine: new ModelEngine() });
     const twice = store.transact({

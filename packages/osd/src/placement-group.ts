@@ -147,6 +147,7 @@ export class PlacementGroup implements TransactionStore {
 
   /** @see TransactionStore.routingKeys */
   async *routingKeys(pool: PoolId, after?: Uint8Array): AsyncIterable<Uint8Array> {
+    checkShard({ pool, routingKey: after ?? ANY_ROUTING_KEY });
     const to = prefixEnd(poolPrefix(pool));
     let from: Uint8Array | undefined =
       after === undefined ? poolPrefix(pool) : prefixEnd(deviceKey({ pool, routingKey: after }));
@@ -185,6 +186,8 @@ export class PlacementGroup implements TransactionStore {
 }
 
 const EMPTY = new Uint8Array(0);
+/** Stands where only a pool is to be checked. */
+const ANY_ROUTING_KEY = new Uint8Array(1);
 
 interface Plan {
   /** In ascending order of the keys, each once. */
