@@ -139,7 +139,7 @@ const megabytesOf = (result: LoadResult): number => result.megabytesPerSecond;
 
 async function measureSmall(scratch: string): Promise<void> {
   const baseline = await startBaseline(join(scratch, 'baseline-small'));
-  const server = await startDozo(scratch, 'small', '16GiB');
+  const server = await startDozo(scratch, 'small', '8GiB');
   const put: Load = { workload: 'put', size: '4KiB', concurrency: 64, keyCount: 50_000 };
   // Both are warm before anything counts.
   await generate(baseline.endpoint, { ...put, seconds: 2 });
@@ -164,7 +164,7 @@ async function measureSmall(scratch: string): Promise<void> {
 
 async function measureLarge(scratch: string): Promise<void> {
   const baseline = await startBaseline(join(scratch, 'baseline-large'));
-  const server = await startDozo(scratch, 'large', '16GiB');
+  const server = await startDozo(scratch, 'large', '8GiB');
   const put: Load = { workload: 'put', size: '16MiB', concurrency: 4, keyCount: 64 };
   await generate(baseline.endpoint, { ...put, seconds: 2 });
   await generate(server.endpoint, { ...put, seconds: 2 });
@@ -237,7 +237,7 @@ async function measureStart(scratch: string): Promise<void> {
 
 async function measureMemory(scratch: string): Promise<void> {
   const count = Number(values.objects);
-  const server = await startDozo(scratch, 'memory', '16GiB');
+  const server = await startDozo(scratch, 'memory', '8GiB');
   const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;
   note({ what: 'resident memory, empty, idle', figure: mebibytes(server.residentBytes()) });
   await storeObjects(server, count, '1KiB');

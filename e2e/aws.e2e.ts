@@ -31,7 +31,9 @@ async function head(bucket: string, key: string): Promise<HeadAnswer> {
 }
 
 beforeAll(async () => {
-  server = await DozoServer.start({ dataDirectory: scratch.directory('data'), size: '14GiB' });
+  // The large object, its copy, and room to work.
+  const size = `${Math.ceil((scale.multipartBytes / 2 ** 30) * 2.5) + 2}GiB`;
+  server = await DozoServer.start({ dataDirectory: scratch.directory('data'), size });
   await aws('s3', 'mb', 's3://files');
 });
 
