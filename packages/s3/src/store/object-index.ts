@@ -168,7 +168,8 @@ export class ObjectIndex {
    */
   async change(name: ObjectName, change: Change): Promise<void> {
     const key = entryKey(name.key);
-    let mayHaveChunks = false;
+    // A delete has looked at the entry anyway; a put hopes that it need not look at all.
+    let mayHaveChunks = change.record === undefined;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       const shard =
         this.#cache.remembered(name.bucket, key) ?? (await this.#cache.shard(name.bucket, key));
