@@ -177,6 +177,23 @@ describe('operations', () => {
     expect(cut.map((fork) => fork.unflushedWriteCount)).toEqual([1, 0]);
   });
 
+  it('can be cut at their beginning with all, nothing or parts of a write in the page cache', async () => {
+    const cut: SimulatedMedium[] = [];
+    const { medium, device } = setUp({
+      onOperation: ({ phase }) => {
+        if (phase === 'begin') cut.push(medium.fork());
+      },
+    });
+    await device.write(0, [block(1, 8 * 4096)]);
+    const seen = new Set<string>();
+    for (let seed = 0; seed < 60; seed++) {
+      const after = cut[0]?.crash(new SeededRandom(seed), { kind: 'process' });
+      const kinds = new Set(after?.peek(0, 8 * 4096));
+      seen.add([...kinds].sort().join());
+    }
+    expect([...seen].sort()).toEqual(['0', '0,1', '1']);
+  });
+
   it('never settle nor take effect after a halt', async () => {
     const { medium, device } = setUp();
     let settled = 0;

@@ -64,7 +64,10 @@ export interface SimulatedDeviceOptions {
   readonly latencyMsMax?: number;
   /** Asserts that offsets and sizes of reads and writes are multiples of this. Default 1. */
   readonly alignmentBytes?: number;
-  /** Called when each operation begins (before it has any effect) and ends (after its effect). */
+  /**
+   * Called when each operation has begun and when it has ended. A write that has begun is at stake: a
+   * crash there keeps all, parts or nothing of it; one that has ended is what reads see.
+   */
   readonly onOperation?: (event: OperationEvent) => void;
 }
 
@@ -236,11 +239,11 @@ export class SimulatedDevice implements Device {
     }
     const index = this.#operationCount++;
     this.#counts[kind]++;
-    onOperation?.({ index, kind, phase: 'begin', offset, sizeBytes });
-    // The hook may have halted the device: then the operation never began.
-    if (this.#isHalted()) return new Promise(() => undefined);
     return new Promise((resolve, reject) => {
       const effect = begin(this.#takeFault(kind));
+      onOperation?.({ index, kind, phase: 'begin', offset, sizeBytes });
+      // Halted in the hook: what was listed stays at stake, and nothing settles.
+      if (this.#isHalted()) return;
       this.#runningCount++;
       clock.complete(latencyMsMax, () => {
         if (this.#isHalted()) return;
