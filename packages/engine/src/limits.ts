@@ -39,10 +39,10 @@ export const SEGMENT_COUNT_MIN = 8;
 export const SEGMENT_COUNT_MAX = 64 * MIB;
 
 /**
- * Bytes of one group at most, unless a single batch is longer: bounds the latency of a commit, and lets
- * the checksums of the next one be computed while it is written.
+ * Bytes of one group at most, unless a single batch is longer: 4 MiB of values and their heads. Bounds
+ * the latency of a commit, and lets the checksums of the next one be computed while it is written.
  */
-export const GROUP_BYTES_MAX = 4 * MIB;
+export const GROUP_BYTES_MAX = 4 * MIB + 256 * KIB;
 
 /** With so much waiting, a group is formed at once; with less, callers get time to come together. */
 export const EAGER_BYTES = 2 * MIB;

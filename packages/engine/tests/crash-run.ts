@@ -23,6 +23,8 @@ import type { World } from './simulated-engine.ts';
 export interface CrashRunOptions {
   readonly seed: string | number;
   readonly switches?: TestSwitches;
+  /** Few keys, overwritten again and again: segments die as soon as they are full. */
+  readonly hasFewKeys?: boolean;
   /** Batches before the first crash, and while crashes are tried. */
   readonly agingBatches?: number;
   readonly crashedBatches?: number;
@@ -61,6 +63,7 @@ interface Shape {
   readonly writerCount: number;
 }
 
+const FEW_KEYS = { segmentPayloadBytes: 32 * KIB, segmentCount: 10, keyCount: 4 };
 const SECOND_CRASH_CHANCE = 0.25;
 
 /** Runs one seed. */
@@ -79,7 +82,8 @@ class CrashRun {
   constructor(options: CrashRunOptions) {
     this.#options = options;
     this.#random = new SeededRandom(`crash/${options.seed}`);
-    this.#shape = drawShape(this.#random);
+    const shape = drawShape(this.#random);
+    this.#shape = options.hasFewKeys === true ? { ...shape, ...FEW_KEYS } : shape;
   }
 
   async run(): Promise<CrashRunResult> {
