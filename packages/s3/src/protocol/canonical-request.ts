@@ -66,6 +66,19 @@ function compare(a: string, b: string): number {
 }
 
 function canonicalValue(value: string): string {
-  const trimmed = value.trim();
+  const trimmed = withoutOuterBlanks(value);
   return trimmed.includes('  ') ? trimmed.replace(/ {2,}/g, ' ') : trimmed;
+}
+
+/** Not `trim`, which takes the byte A0 for a space too: characters of UTF-8 end with it. */
+function withoutOuterBlanks(value: string): string {
+  let start = 0;
+  let end = value.length;
+  while (start < end && isBlank(value, start)) start += 1;
+  while (end > start && isBlank(value, end - 1)) end -= 1;
+  return value.slice(start, end);
+}
+
+function isBlank(value: string, index: number): boolean {
+  return value[index] === ' ' || value[index] === '\t';
 }

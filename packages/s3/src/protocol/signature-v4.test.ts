@@ -206,6 +206,17 @@ describe('requests of other clients', () => {
     expect(verify(headOf('PUT', input.target, raw)).accessKeyId).toBe(ACCESS_KEY_ID);
   });
 
+  it('takes a byte A0 at the end of a header for a part of its character, not for a space', () => {
+    const signed = signHeaders({
+      ...input,
+      headers: { ...input.headers, 'x-amz-meta-note': 'voil\u00e0' },
+    });
+    const note = Buffer.from('voil\u00e0').toString('latin1');
+    const raw = signed.rawHeaders.map((text) => (text === 'voil\u00e0' ? note : text));
+    expect(note.endsWith('\u00a0')).toBe(true);
+    expect(verify(headOf('PUT', input.target, raw)).accessKeyId).toBe(ACCESS_KEY_ID);
+  });
+
   it('takes signed headers in any order, and folds inner spaces', () => {
     const signed = signHeaders({
       ...input,
