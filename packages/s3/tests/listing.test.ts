@@ -137,6 +137,17 @@ describe('listing', () => {
     expect(elementOf(page.text, 'KeyCount')).toBe('0');
   });
 
+  it('refuses what is longer than a key, also in a token', async () => {
+    const long = 'x'.repeat(1025);
+    const prefixed = await harness.client.get('/bucket', {}, `list-type=2&prefix=${long}`);
+    expect(prefixed.code).toBe('KeyTooLongError');
+    const uploads = await harness.client.get('/bucket', {}, `uploads&key-marker=${long}`);
+    expect(uploads.code).toBe('KeyTooLongError');
+    const token = Buffer.from(`1${long}`).toString('base64url');
+    const query = `list-type=2&continuation-token=${token}`;
+    expect((await harness.client.get('/bucket', {}, query)).code).toBe('InvalidArgument');
+  });
+
   it('refuses a token that it did not give', async () => {
     for (const token of ['nonsense', 'MQ', '%20', 'MWE%3D']) {
       const query = `continuation-token=${token}&list-type=2`;

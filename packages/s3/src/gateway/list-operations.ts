@@ -2,6 +2,7 @@
  * The listings of a bucket: objects in three dialects, and multipart uploads.
  */
 import { invalidArgument } from '../errors.ts';
+import { OBJECT_KEY_BYTES_MAX } from '../limits.ts';
 import {
   parseListParameters,
   renderListMultipartUploads,
@@ -153,7 +154,8 @@ function tokenOfMarker(marker: string): string {
 function markerOfToken(token: string): string {
   const text = Buffer.from(token, 'base64url').toString('utf8');
   const marker = text.slice(TOKEN_VERSION.length);
-  if (marker === '' || tokenOfMarker(marker) !== token) {
+  const isOurs = tokenOfMarker(marker) === token;
+  if (marker === '' || !isOurs || Buffer.byteLength(marker) > OBJECT_KEY_BYTES_MAX) {
     throw invalidArgument(
       'continuation-token',
       token,

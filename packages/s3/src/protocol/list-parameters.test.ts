@@ -33,6 +33,17 @@ describe('parseListParameters', () => {
     }
   });
 
+  it.each(['prefix', 'delimiter', 'marker', 'start-after', 'key-marker'])(
+    'refuses a %s that is longer than a key can be',
+    (name) => {
+      const parse = (text: string): unknown =>
+        parseListParameters(Query.parse(`${name}=${text}`), 'max-keys');
+      expect(parse('x'.repeat(1024))).toBeDefined();
+      expect(refusal(() => parse('x'.repeat(1025))).code).toBe('KeyTooLongError');
+      expect(refusal(() => parse('%C3%A9'.repeat(513))).code).toBe('KeyTooLongError');
+    },
+  );
+
   it('refuses an encoding that is not url', () => {
     const query = Query.parse('encoding-type=base64');
     expect(refusal(() => parseListParameters(query, 'max-keys')).code).toBe('InvalidArgument');

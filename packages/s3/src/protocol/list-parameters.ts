@@ -1,6 +1,7 @@
 /** Query parameters of listings and of parts. */
 import { invalidArgument } from '../errors.ts';
 import { LIST_ROWS_MAX, PART_NUMBER_MAX } from '../limits.ts';
+import { requireObjectKey } from './bucket-name.ts';
 import type { Query } from './query.ts';
 
 /** What all listings have in common. Absent parameters are empty strings. */
@@ -12,9 +13,12 @@ export interface ListParameters {
   readonly encodingType: 'url' | undefined;
 }
 
+/** Parameters that are keys, or pieces of keys, and can be no longer than one. */
+const KEY_PARAMETERS = ['prefix', 'delimiter', 'marker', 'start-after', 'key-marker'] as const;
+
 /**
  * @param rowsParameter how this listing calls the length of a page.
- * @throws S3Error `InvalidArgument`.
+ * @throws S3Error `InvalidArgument`; `KeyTooLongError` for a prefix, delimiter or marker.
  */
 export function parseListParameters(
   query: Query,
@@ -27,6 +31,10 @@ export function parseListParameters(
       encodingType,
       'Invalid Encoding Method specified in Request',
     );
+  }
+  for (const name of KEY_PARAMETERS) {
+    const text = query.get(name);
+    if (text !== undefined && text !== '') requireObjectKey(text);
   }
   const rows = parseInteger(query, rowsParameter, 2 ** 31 - 1);
   return {
