@@ -151,6 +151,13 @@ describe('multipart upload', () => {
     expect((await client.get(path, {}, `uploadId=${uploadId}`)).code).toBe('NoSuchUpload');
   });
 
+  it.each(['abc', 'no hex', ''])('refuses the ETag "%s" where there is no upload', async (etag) => {
+    const part = `<Part><PartNumber>1</PartNumber><ETag>${etag}</ETag></Part>`;
+    const body = `<CompleteMultipartUpload>${part}</CompleteMultipartUpload>`;
+    const answer = await client.post('/films/never', `uploadId=${'f'.repeat(32)}`, body);
+    expect(answer.code).toBe('NoSuchUpload');
+  });
+
   it('obeys conditions', async () => {
     const path = '/films/conditional';
     const uploadId = await begin(path);
