@@ -209,6 +209,50 @@ describe('a body', () => {
     expect(refused.answer.headers['connection']).toBe('close');
   });
 
+  it('that was asked for and is wrong in the middle does not cost the connection', async () => {
+    const { port, client } = await start();
+    await client.put('/bucket/next', 'next');
+    const bodyBytes = 3_000_000;
+    const signed = client.signed('PUT', '/bucket/wrong', 'STREAMING-UNSIGNED-PAYLOAD-TRAILER', {
+      expect: '100-continue',
+      'content-length': String(bodyBytes),
+      'x-amz-decoded-content-length': String(bodyBytes - 100),
+    });
+    const next = client.signed('GET', '/bucket/next', 'UNSIGNED-PAYLOAD', { connection: 'close' });
+    const answers = await new Promise<string>((resolve, reject) => {
+      const socket = connect(port, '127.0.0.1', () => socket.write(signed));
+      let answer = '';
+      socket.once('data', () => {
+        // The first line is no size of a chunk; what follows is sent all the same, and slowly.
+        const body = Buffer.alloc(bodyBytes, 'z');
+        socket.write(body.subarray(0, 100_000));
+        setTimeout(() => {
+          socket.write(body.subarray(100_000));
+          socket.write(next);
+        }, 50);
+      });
+      socket.on('data', (piece) => (answer += piece.toString()));
+      socket.on('end', () => {
+        resolve(answer);
+      });
+      socket.on('error', reject);
+    });
+    expect(answers).toMatch(
+      /^HTTP\/1.1 100 .*HTTP\/1.1 400 .*InvalidChunkSizeError.*200 OK.*next$/s,
+    );
+  });
+
+  it('of a copy may take longer than a client may be silent', async () => {
+    const store = new HookedStore();
+    const { client } = await start({ store, limits: { stallTimeoutMs: 60 } });
+    await client.put('/bucket/source', LONG);
+    store.onChunkRead = () => new Promise((resolve) => setTimeout(resolve, 30, undefined));
+    const copy = await client.put('/bucket/copy', '', { 'x-amz-copy-source': '/bucket/source' });
+    expect(copy.status).toBe(200);
+    store.onChunkRead = () => undefined;
+    expect((await client.get('/bucket/copy')).text).toBe(LONG);
+  });
+
   it('that stops moving ends its connection', async () => {
     const { client, gateway, store } = await start({ limits: { stallTimeoutMs: 60 } });
     const broken = new Promise<string>((resolve) => {
@@ -369,6 +413,14 @@ describe('a device', () => {
     store.onChunkRead = () => Promise.reject(damaged);
     expect(await client.get('/bucket/lost')).toMatchObject({ status: 500, code: 'InternalError' });
   });
+});
+
+it('counts a wish for what is not implemented to the client, and does not log it', async () => {
+  const { client, gateway, complaints } = await start();
+  const answer = await client.get('/bucket', {}, 'inventory');
+  expect([answer.status, answer.code]).toEqual([501, 'NotImplemented']);
+  expect(gateway.stats()).toMatchObject({ clientErrorCount: 1, serverErrorCount: 0 });
+  expect(complaints).toEqual([]);
 });
 
 it('serves what was replaced and collected between entry and first chunk as it is now', async () => {

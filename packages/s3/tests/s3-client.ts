@@ -105,6 +105,18 @@ export class TestClient {
     );
   }
 
+  /** The head of a signed request as it stands on the wire, for tests that speak to a socket. */
+  signed(
+    method: string,
+    path: string,
+    payloadHash: string,
+    headers: Readonly<Record<string, string>>,
+  ): string {
+    const lines = Object.entries(this.#sign(method, path, '', headers, payloadHash));
+    const text = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+    return `${method} ${path} HTTP/1.1\r\n${text}\r\n`;
+  }
+
   #sign(
     method: string,
     path: string,

@@ -5,6 +5,7 @@
  * is: setting headers one by one costs several times as much.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { TLSSocket } from 'node:tls';
 import type { S3Error } from '../errors.ts';
 import { renderError } from '../protocol/index.ts';
 import type { Authentication, RequestHead, Route } from '../protocol/index.ts';
@@ -29,6 +30,8 @@ export class Exchange {
   heldBytes = 0;
   /** For the log. */
   errorCode: string | undefined;
+  /** The client has been told to send its body. */
+  #hasContinued = false;
 
   constructor(
     request: IncomingMessage,
@@ -47,6 +50,11 @@ export class Exchange {
   /** Whether nobody is there any more. */
   get isGone(): boolean {
     return this.response.destroyed;
+  }
+
+  /** Whether the client speaks HTTPS. */
+  get isEncrypted(): boolean {
+    return this.request.socket instanceof TLSSocket;
   }
 
   /** Answers without a body. `headers` is a flat list of names and values. */
@@ -83,7 +91,8 @@ export class Exchange {
     const headers: string[] = [];
     for (const [name, value] of Object.entries(error.detail.headers)) headers.push(name, value);
     // One that waited for a word may send its body or not, and nobody could tell what comes next.
-    if (this.expectsContinue && !request.complete) headers.push('Connection', 'close');
+    const isWaiting = this.expectsContinue && !this.#hasContinued;
+    if (isWaiting && !request.complete) headers.push('Connection', 'close');
     else if (!request.complete) this.#discardRest();
     if (request.method === 'HEAD' || error.status === 304) {
       this.sendEmpty(error.status, headers);
@@ -100,7 +109,9 @@ export class Exchange {
 
   /** Lets a client that waits for it send its body. */
   continue(): void {
-    if (this.expectsContinue && !this.response.headersSent) this.response.writeContinue();
+    if (!this.expectsContinue || this.response.headersSent) return;
+    this.#hasContinued = true;
+    this.response.writeContinue();
   }
 
   /**

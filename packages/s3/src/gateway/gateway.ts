@@ -298,10 +298,12 @@ class Gateway implements S3Gateway {
     }
     const answer = asS3Error(error);
     const wasSending = exchange.response.headersSent;
-    if (answer.status >= 500) this.#serverErrorCount += 1;
-    else this.#clientErrorCount += 1;
+    // Who asks for what is not there asks for it again and again; the server is not at fault.
+    const isClients = answer.status < 500 || answer.code === 'NotImplemented';
+    if (isClients) this.#clientErrorCount += 1;
+    else this.#serverErrorCount += 1;
     exchange.sendError(answer);
-    if (answer.status < 500 && !wasSending) return;
+    if (isClients && !wasSending) return;
     if (isOverload(answer) && !wasSending) {
       this.#warnOfOverload(answer.code, error);
       return;

@@ -66,7 +66,7 @@ export async function completeMultipartUpload(
   });
   const { bucket, key } = route;
   const host = route.headers.get('host') ?? '';
-  const location = `http://${host}${route.rawPath}`;
+  const location = `${exchange.isEncrypted ? 'https' : 'http'}://${host}${route.rawPath}`;
   const { etag, checksum } = object;
   exchange.sendXml(
     200,
