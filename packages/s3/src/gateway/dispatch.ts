@@ -1,6 +1,7 @@
 /**
  * Which function does which operation.
  */
+import { S3Error } from '../errors.ts';
 import { SMALL_DOCUMENT_BYTES_MAX } from '../limits.ts';
 import { answerObjectSubresource, parseWriteConditions } from '../protocol/index.ts';
 import type { BucketOperation, ObjectOperation, ObjectRoute, Route } from '../protocol/index.ts';
@@ -77,6 +78,12 @@ async function deleteObject(
   exchange: Exchange,
   route: ObjectRoute,
 ): Promise<void> {
+  if (route.headers.has('if-none-match')) {
+    throw new S3Error('NotImplemented', {
+      message: 'A delete takes If-Match only.',
+      fields: { Header: 'If-None-Match' },
+    });
+  }
   const guard = guardOf(parseWriteConditions(route.headers));
   await context.store.objects.delete(route, guard);
   exchange.sendEmpty(204);

@@ -145,7 +145,7 @@ function sendHead(
 ): void {
   const { range, isWhole } = selection;
   const headers = validatorsOf(entry);
-  headers.push('Accept-Ranges', 'bytes', 'Content-Length', String(range.end - range.start));
+  headers.push('Accept-Ranges', 'bytes');
   const kept = renderObjectHeaders(entry.headers, route.query);
   for (const name in kept) headers.push(name, kept[name] as string);
   if (!isWhole) headers.push('Content-Range', contentRange(range, entry.sizeBytes));
@@ -155,6 +155,9 @@ function sendHead(
   if (isWhole && entry.checksum !== undefined && wantsChecksum(route.headers)) {
     headers.push(...Object.entries(checksumHeaders(entry.checksum)).flat());
   }
+  // Last: behind a length Node reads the bytes of a Content-Disposition as UTF-8, and would send
+  // other bytes than were kept, or refuse to send any.
+  headers.push('Content-Length', String(range.end - range.start));
   exchange.sendHead(isWhole ? 200 : 206, headers);
 }
 
