@@ -223,12 +223,11 @@ class Recovery {
       const stop = limit ?? next?.previous?.end ?? strideBytes;
       const from = { offset, firstGroup };
       this.#beginPart({ ...use, identity: start.identity, end: stop });
-      const end = await this.#replayOpenEnd(
-        use,
-        from,
+      const end = await this.#replayOpenEnd(use, from, {
         stop,
-        next !== undefined || limit !== undefined,
-      );
+        isSealed: next !== undefined || limit !== undefined,
+        flushedEnd: this.#flushedEndOf(slot, use),
+      });
       this.#endPart({ ...use, identity: start.identity, start: offset, end, firstGroup });
       this.#checkLogEnd(slot, use, end);
       this.#nextOrdinal = Math.max(this.#nextOrdinal, use.ordinal + 1);
@@ -243,9 +242,14 @@ class Recovery {
   async #replayOpenEnd(
     use: SegmentUse,
     from: { readonly offset: number; readonly firstGroup: number },
-    stop: number,
-    isSealed: boolean,
+    known: {
+      readonly stop: number;
+      readonly isSealed: boolean;
+      /** Whatever begins below this offset had been flushed. */
+      readonly flushedEnd: number;
+    },
   ): Promise<number> {
+    const { stop, isSealed, flushedEnd } = known;
     let next = { offset: from.offset, groupIndex: from.firstGroup };
     let isFirstForced = false;
     for (;;) {
@@ -253,7 +257,8 @@ class Recovery {
       const refused = { headsIntact: false };
       next = await this.#source.walk(use, range, (group) => {
         refused.headsIntact = group.heads !== undefined;
-        const isTrusted = isSealed || isFirstForced || this.#switches.skipTailValues === true;
+        const isFlushed = isSealed || isFirstForced || group.header.offset < flushedEnd;
+        const isTrusted = isFlushed || this.#switches.skipTailValues === true;
         isFirstForced = false;
         const isTaken = refused.headsIntact && (isTrusted || areValuesIntact(group, use.seed));
         if (isTaken) {
@@ -303,15 +308,21 @@ class Recovery {
 
   /** Where a segment ends because what lies beyond was never flushed with success. */
   #limitOf(slot: Slot, use: SegmentUse): number | undefined {
-    const { failedFlush, logEnd } = slot;
-    if (failedFlush === undefined || logEnd?.segmentOrdinal !== use.ordinal) return undefined;
+    if (slot.failedFlush === undefined || slot.logEnd?.segmentOrdinal !== use.ordinal) {
+      return undefined;
+    }
+    return this.#flushedEndOf(slot, use);
+  }
+
+  /** Up to which offset in the segment the slot says that the log had been flushed; 0: nothing. */
+  #flushedEndOf(slot: Slot, use: SegmentUse): number {
+    const { logEnd } = slot;
+    if (logEnd?.segmentOrdinal !== use.ordinal) return 0;
     return logEnd.offset - this.#source.place(use.segment, 0);
   }
 
   #checkLogEnd(slot: Slot, use: SegmentUse, end: number): void {
-    const { logEnd } = slot;
-    if (logEnd === undefined || logEnd.segmentOrdinal !== use.ordinal) return;
-    if (this.#source.place(use.segment, end) < logEnd.offset) {
+    if (end < this.#flushedEndOf(slot, use)) {
       throw this.#corrupt(use.segment, end, 'the end of the log is damaged');
     }
   }

@@ -116,6 +116,23 @@ describe('bit rot', () => {
     expect((await first.engine.get(bytes(name)))?.value).toEqual(value);
   });
 
+  test('a damaged value in the last group before a clean close costs that value alone', async () => {
+    const world = newWorld('rot at the end');
+    const medium = await formattedMedium(world, { segmentCount: 12 });
+    const first = await openOn(world, medium);
+    await first.engine.apply([{ kind: 'put', key: bytes('before'), value: bytes('intact') }]);
+    const value = world.random.bytes(3000);
+    await first.engine.apply([{ kind: 'put', key: bytes('last'), value }]);
+    await first.engine.close();
+    await first.device.close();
+    medium.corrupt(findBytes(medium, value.subarray(0, 64)) + 5);
+    const { engine } = await openOn(world, medium);
+    expect((await engine.get(bytes('before')))?.value).toEqual(bytes('intact'));
+    await expect(engine.get(bytes('last'))).rejects.toMatchObject({ code: 'VALUE_DAMAGED' });
+    const { damages } = await engine.verify();
+    expect(damages.map(({ key }) => key)).toEqual([bytes('last')]);
+  });
+
   test('a segment with a damaged live record is never used again', async () => {
     const world = newWorld('damaged segment');
     const medium = await formattedMedium(world, { segmentCount: 12 });
