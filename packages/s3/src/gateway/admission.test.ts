@@ -28,6 +28,18 @@ describe('gate', () => {
     expect(gate.used).toBe(10);
   });
 
+  it('lets in who fits when the one in front has given up', async () => {
+    const { gate, clock } = newGate(10);
+    expect(gate.take(8)).toBeUndefined();
+    const large = gate.take(9)?.catch((error: unknown) => (error as { code: string }).code);
+    await clock.advance(50);
+    const small = gate.take(2)?.then(() => 'in');
+    await clock.advance(50);
+    expect(await large).toBe('SlowDown');
+    expect(await small).toBe('in');
+    expect(gate.used).toBe(10);
+  });
+
   it('refuses who waited too long, and who comes to a full line', async () => {
     const { gate, clock } = newGate(1);
     expect(gate.take(1)).toBeUndefined();

@@ -71,6 +71,8 @@ export class Gate {
       const timer = this.#clock.startTimer(this.#waitMs, () => {
         this.#waiters.delete(waiter);
         reject(this.#refusal());
+        // Who stood behind may want less, and fit.
+        this.#admit();
       });
       const waiter: Waiter = { amount, granted: resolve, timer };
       this.#waiters.add(waiter);
@@ -81,6 +83,10 @@ export class Gate {
   give(amount: number): void {
     assert(amount <= this.#used, 'only what was taken is given back');
     this.#used -= amount;
+    this.#admit();
+  }
+
+  #admit(): void {
     for (const waiter of this.#waiters) {
       if (this.#used + waiter.amount > this.#total) return;
       this.#used += waiter.amount;
