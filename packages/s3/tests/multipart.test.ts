@@ -117,6 +117,22 @@ describe('multipart upload', () => {
     expect(ranged.text).toBe(Buffer.concat([ONE, TWO]).subarray(330, 335).toString());
   });
 
+  it.each([
+    ['alone', []],
+    ['at the end', [ONE]],
+  ])('is read by a part that is empty and stands %s', async (_, before) => {
+    const path = '/films/empty-part';
+    const uploadId = await begin(path);
+    const bodies = [...before, Buffer.alloc(0)];
+    for (const [index, body] of bodies.entries()) await part(path, uploadId, index + 1, body);
+    const named = bodies.map((body, index) => [index + 1, body] as const);
+    expect((await complete(path, uploadId, named)).status).toBe(200);
+    const got = await client.get(path, {}, `partNumber=${String(bodies.length)}`);
+    expect([got.status, got.text]).toEqual([206, '']);
+    expect(got.headers['x-amz-mp-parts-count']).toBe(String(bodies.length));
+    expect(got.headers).not.toHaveProperty('content-range');
+  });
+
   it('refuses parts that are missing, too small, out of order or others', async () => {
     const path = '/films/refused';
     const uploadId = await begin(path);

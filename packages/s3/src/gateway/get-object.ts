@@ -148,7 +148,9 @@ function sendHead(
   headers.push('Accept-Ranges', 'bytes');
   const kept = renderObjectHeaders(entry.headers, route.query);
   for (const name in kept) headers.push(name, kept[name] as string);
-  if (!isWhole) headers.push('Content-Range', contentRange(range, entry.sizeBytes));
+  // A part may be empty, and HTTP has no way to write a range of nothing.
+  const hasRange = !isWhole && range.start < range.end;
+  if (hasRange) headers.push('Content-Range', contentRange(range, entry.sizeBytes));
   if (isMultipart(entry) && route.query.has('partNumber')) {
     headers.push('x-amz-mp-parts-count', entry.etag.slice(33));
   }
