@@ -14,6 +14,7 @@ import {
   readUint16,
   readUint32,
   readUint64,
+  uninitialisedBytes,
   writeUint16,
   writeUint32,
   writeUint64,
@@ -59,6 +60,18 @@ describe('fixed-width integers', () => {
     expect(isExactInteger(2 ** 53 - 1)).toBe(true);
     expect(isExactInteger(2 ** 53)).toBe(false);
   });
+});
+
+describe('uninitialised bytes', () => {
+  it.each([0, 1, 16 * 1024 - 1, 16 * 1024, 4 * 1024 * 1024])(
+    'are %d bytes of memory of their own',
+    (sizeBytes) => {
+      const bytes = uninitialisedBytes(sizeBytes);
+      expect(bytes.constructor).toBe(Uint8Array);
+      expect([bytes.length, bytes.byteOffset]).toEqual([sizeBytes, 0]);
+      expect(bytes.buffer.byteLength).toBe(sizeBytes);
+    },
+  );
 });
 
 describe('comparison', () => {

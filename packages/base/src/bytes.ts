@@ -7,6 +7,21 @@
 import { assert } from './assert.ts';
 import { nativeBuffer } from './native-buffer.ts';
 
+/** Below this size clearing is cheaper than the call that leaves it out. */
+const UNINITIALISED_BYTES_MIN = 16 * 1024;
+
+/**
+ * An array of its own of `sizeBytes` bytes of any content, for a read that will fill all of it.
+ * Clearing 4 MiB that are overwritten at once costs a tenth of reading them from the page cache.
+ */
+export function uninitialisedBytes(sizeBytes: number): Uint8Array {
+  if (nativeBuffer === undefined || sizeBytes < UNINITIALISED_BYTES_MIN) {
+    return new Uint8Array(sizeBytes);
+  }
+  const { buffer, byteOffset } = nativeBuffer.allocUnsafeSlow(sizeBytes);
+  return new Uint8Array(buffer, byteOffset, sizeBytes);
+}
+
 /** 2^53: integers at or above it are not exact as a `number`. */
 const INTEGER_END = 2 ** 53;
 const TWO_TO_32 = 2 ** 32;

@@ -13,6 +13,7 @@ export {
   readUint16,
   readUint32,
   readUint64,
+  uninitialisedBytes,
   writeUint16,
   writeUint32,
   writeUint64,

@@ -5,6 +5,7 @@
  * and tests compare the two.
  */
 interface NativeBuffer {
+  readonly allocUnsafeSlow: (sizeBytes: number) => Uint8Array<ArrayBuffer>;
   readonly compare: (left: Uint8Array, right: Uint8Array) => number;
   readonly prototype: {
     readonly latin1Slice: (this: Uint8Array, start: number, end: number) => string;

@@ -4,6 +4,7 @@
  * The walk ends at the first place that does not hold the next group whole: whether that is the torn
  * end of the log or damage is for the caller to find out, with {@link findLaterGroup}.
  */
+import { uninitialisedBytes } from '@dozo/base';
 import type { Device } from '@dozo/base';
 import { deviceOffset } from './geometry.ts';
 import type { Geometry } from './geometry.ts';
@@ -47,7 +48,7 @@ export class LogSource {
   }
 
   async read(segment: number, offset: number, sizeBytes: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(sizeBytes);
+    const bytes = uninitialisedBytes(sizeBytes);
     await this.device.read(this.place(segment, offset), bytes);
     this.bytesRead += sizeBytes;
     return bytes;
