@@ -118,6 +118,9 @@ export const SWEPT_BLOBS_MAX = 20_000;
 /** Missing chunks that a sweep names one by one; more are counted. */
 export const MISSING_REPORTED_MAX = 100;
 
+/** Bytes that the framing of an `aws-chunked` body may add to one that is kept in its entry. */
+export const SMALL_FRAMING_BYTES_MAX = 16 * KIBIBYTE;
+
 /** What the owner of a gateway may choose. Sizes in bytes, times in ms. */
 export interface S3Limits {
   /** The largest body that is kept inside its entry, as one transaction. */
@@ -143,8 +146,14 @@ export interface S3Limits {
   readonly sweepMs: number;
   /** Requests that run at once; more wait. */
   readonly requestSlots: number;
-  /** Bytes of bodies in memory over all requests; more wait. */
+  /** Bytes in memory of all bodies that stream in; more wait. */
   readonly bodyBytes: number;
+  /** Bytes in memory of all bodies that are read whole: small objects and documents; more wait. */
+  readonly smallBodyBytes: number;
+  /** Bytes in memory of all bodies that stream out; more wait. */
+  readonly readBytes: number;
+  /** Bytes that a download reads at a time; it holds two such slices. */
+  readonly readSliceBytes: number;
   /** Requests that may wait for a slot or bytes, and how long, before they are told to slow down. */
   readonly waitingRequests: number;
   readonly waitingMs: number;
@@ -175,6 +184,9 @@ export const DEFAULT_LIMITS: S3Limits = {
   sweepMs: 24 * 60 * MINUTE_MS,
   requestSlots: 1024,
   bodyBytes: 256 * MEBIBYTE,
+  smallBodyBytes: 64 * MEBIBYTE,
+  readBytes: 128 * MEBIBYTE,
+  readSliceBytes: 1 * MEBIBYTE,
   waitingRequests: 4096,
   waitingMs: 20_000,
   connections: 10_000,
@@ -190,7 +202,12 @@ export function checkLimits(limits: S3Limits): void {
   assert(chunkBytes >= 1 && chunkBytes <= 8 * MEBIBYTE, 'a chunk is one value of at most 8 MiB');
   assert(inlineBytesMax <= 7 * MEBIBYTE, 'an entry with its body is one value of at most 8 MiB');
   assert(limits.bodyBytes >= 2 * chunkBytes, 'one upload fills a chunk while it writes another');
-  assert(limits.bodyBytes >= inlineBytesMax, 'a body that is kept in its entry must fit in memory');
+  assert(
+    limits.smallBodyBytes >=
+      Math.max(inlineBytesMax, LIST_DOCUMENT_BYTES_MAX) + SMALL_FRAMING_BYTES_MAX,
+    'a body that is read whole must fit in memory',
+  );
+  assert(limits.readBytes >= 2 * limits.readSliceBytes, 'one download reads a slice ahead');
   assert(
     limits.intentStaleMs >= 3 * limits.intentRenewMs,
     'two lost renewals must not cost an upload',
@@ -213,8 +230,6 @@ export const UNREAD_BODY_BYTES_MAX = 8 * MEBIBYTE;
  * key of 1,024 escaped bytes has 4 KiB more.
  */
 export const REQUEST_HEAD_BYTES_MAX = 32 * KIBIBYTE;
-/** Bytes that the framing of an `aws-chunked` body may add to one that is kept in its entry. */
-export const SMALL_FRAMING_BYTES_MAX = 16 * KIBIBYTE;
 /** Times that a GET begins anew because the object was replaced before its first byte was sent. */
 export const READ_ATTEMPTS_MAX = 8;
 /** Between two warnings of one kind of overload, in ms. */

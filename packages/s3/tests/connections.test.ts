@@ -101,7 +101,6 @@ describe('a client that vanishes', () => {
 
 describe('a client that vanishes while it stands in line', () => {
   it.each([
-    ['for bytes', 'short', { bodyBytes: 200 }],
     ['for bytes', LONG, { bodyBytes: 200 }],
     ['for a slot', 'short', { requestSlots: 1 }],
     ['for a slot', LONG, { requestSlots: 1 }],
@@ -310,6 +309,41 @@ describe('a crowd', () => {
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
     expect(most).toBeLessThanOrEqual(500);
     expect(gateway.stats().heldBytes).toBe(0);
+  });
+
+  it('of uploads that stand still holds up neither small requests nor downloads', async () => {
+    const limits = { bodyBytes: 200, waitingRequests: 0 };
+    const { client, gateway } = await start({ limits });
+    await client.put('/bucket/long', LONG);
+    const stalled = client.begin(
+      { method: 'PUT', path: '/bucket/s', payloadHash: 'UNSIGNED-PAYLOAD', contentLength: 1000 },
+      () => undefined,
+    );
+    stalled.on('error', () => undefined);
+    stalled.write(Buffer.alloc(10));
+    await expect.poll(() => gateway.stats().heldBytes).toBe(200);
+    expect(await client.put('/bucket/other', LONG)).toMatchObject({ code: 'SlowDown' });
+    expect((await client.put('/bucket/small', 'short')).status).toBe(200);
+    expect((await client.get('/bucket/long')).text).toBe(LONG);
+    stalled.destroy();
+    await expect.poll(() => gateway.stats().heldBytes).toBe(0);
+  });
+
+  it('of downloads that stand still holds up neither small requests nor uploads', async () => {
+    const store = new HookedStore();
+    const limits = { readBytes: 200, readSliceBytes: 100, waitingRequests: 0 };
+    const { client, gateway } = await start({ store, limits });
+    await client.put('/bucket/long', LONG);
+    const open = Promise.withResolvers<undefined>();
+    store.onChunkRead = () => open.promise;
+    const stalled = client.get('/bucket/long');
+    await expect.poll(() => gateway.stats().heldBytes).toBe(200);
+    expect(await client.get('/bucket/long')).toMatchObject({ code: 'SlowDown' });
+    expect((await client.put('/bucket/small', 'short')).status).toBe(200);
+    expect((await client.put('/bucket/other', LONG)).status).toBe(200);
+    open.resolve(undefined);
+    expect((await stalled).text).toBe(LONG);
+    await expect.poll(() => gateway.stats().heldBytes).toBe(0);
   });
 
   it('of connections beyond the limit is turned away', async () => {

@@ -185,7 +185,7 @@ export async function bodyOf(process: Process, name: ObjectName): Promise<string
   for (const blob of blobs) process.s3.blobs.pin(blob);
   try {
     const pieces: Uint8Array[] = [];
-    for (const slice of slicesOf(blobs, 0, sizeBytes)) {
+    for (const slice of slicesOf(blobs, { start: 0, end: sizeBytes })) {
       const piece = await process.s3.blobs.read(found.shard, slice);
       if (piece === undefined) return 'lost';
       pieces.push(piece);

@@ -123,7 +123,7 @@ async function openCopy(
   // Two chunks on their way out, and one that was read.
   const { bodyBytes, chunkBytes } = context.limits;
   const needBytes = streamingBytes(context, sizeBytes) + Math.min(sizeBytes, chunkBytes);
-  const waiting = holdBytes(context, exchange, Math.min(needBytes, bodyBytes));
+  const waiting = holdBytes(context.gates.upload, exchange, Math.min(needBytes, bodyBytes));
   if (waiting !== undefined) await waiting;
   // While gigabytes are copied nothing moves on the connection, which is no fault of the client's.
   // Node sets the limit again when the answer is out.
@@ -154,7 +154,7 @@ async function readSource(
     const blobs = parts.map((part) => part.blob);
     for (const blob of blobs) context.store.blobs.pin(blob);
     try {
-      for (const slice of slicesOf(blobs, range.start, range.end)) {
+      for (const slice of slicesOf(blobs, range)) {
         const bytes = await context.store.blobs.read(source.shard, slice);
         if (bytes === undefined) {
           throw S3Error.of(

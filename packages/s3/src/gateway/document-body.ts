@@ -30,7 +30,7 @@ export async function readDocument(
   });
   const sentBytes = Number(route.headers.get('content-length') ?? bytesMax);
   if (sentBytes > bytesMax + SMALL_FRAMING_BYTES_MAX) throw new S3Error('MaxMessageLengthExceeded');
-  const waiting = holdBytes(context, exchange, sentBytes);
+  const waiting = holdBytes(context.gates.small, exchange, sentBytes);
   if (waiting !== undefined) await waiting;
   exchange.continue();
   const body = await readWhole(exchange.request, bytesMax + SMALL_FRAMING_BYTES_MAX);

@@ -6,10 +6,12 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
+import { assert } from '@dozo/base';
 import type { S3Error } from '../errors.ts';
 import { renderError } from '../protocol/index.ts';
 import type { Authentication, RequestHead, Route } from '../protocol/index.ts';
 import { UNREAD_BODY_BYTES_MAX } from '../limits.ts';
+import type { Gate } from './admission.ts';
 
 /** Names this software to clients. */
 const SERVER_NAME = 'Dozo';
@@ -26,8 +28,8 @@ export class Exchange {
   head: RequestHead | undefined;
   route: Route | undefined;
   authentication: Authentication | undefined;
-  /** Bytes of the body gate that this request holds. */
-  heldBytes = 0;
+  #heldBytes = 0;
+  #gate: Gate | undefined;
   /** For the log. */
   errorCode: string | undefined;
   /** The client has been told to send its body. */
@@ -45,6 +47,24 @@ export class Exchange {
     this.requestId = requestId;
     this.startMs = startMs;
     this.expectsContinue = expectsContinue;
+  }
+
+  /** Bytes of a gate that this request holds. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** Takes note of bytes that were taken for this request, all of them from one gate. */
+  hold(gate: Gate, sizeBytes: number): void {
+    assert(this.#gate === undefined || this.#gate === gate, 'a request holds bytes of one gate');
+    this.#gate = gate;
+    this.#heldBytes += sizeBytes;
+  }
+
+  /** Gives back what it holds. */
+  giveBack(): void {
+    if (this.#heldBytes > 0) this.#gate?.give(this.#heldBytes);
+    this.#heldBytes = 0;
   }
 
   /** Whether nobody is there any more. */

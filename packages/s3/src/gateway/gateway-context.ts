@@ -19,7 +19,20 @@ export interface GatewayContext {
   /** What GetBucketLocation tells; undefined for us-east-1. */
   readonly region: string | undefined;
   readonly logger: Logger;
-  readonly bodyGate: Gate;
+  readonly gates: BodyGates;
+}
+
+/**
+ * Memory for bodies, in three parts, so that none of them can starve another: clients that upload or
+ * download slowly hold theirs for minutes, and a small request must not stand in line behind them.
+ */
+export interface BodyGates {
+  /** Bodies that are read whole: small objects, documents. */
+  readonly small: Gate;
+  /** Bodies that stream in, and copies. */
+  readonly upload: Gate;
+  /** Bodies that stream out. */
+  readonly download: Gate;
 }
 
 /** An operation on a bucket; answers, or throws what is answered. */
@@ -37,28 +50,33 @@ export type ObjectHandler = (
 ) => Promise<void>;
 
 /**
- * Takes bytes of the body gate for a request, which gives them back when it ends.
+ * Takes bytes of a gate for a request, which gives them back when it ends.
  *
  * @throws S3Error `SlowDown`
  */
 export function holdBytes(
-  context: GatewayContext,
+  gate: Gate,
   exchange: Exchange,
   sizeBytes: number,
 ): Promise<void> | undefined {
-  const waiting = context.bodyGate.take(sizeBytes);
+  const waiting = gate.take(sizeBytes);
   if (waiting === undefined) {
-    exchange.heldBytes += sizeBytes;
+    exchange.hold(gate, sizeBytes);
     return undefined;
   }
   return waiting.then(() => {
-    exchange.heldBytes += sizeBytes;
+    exchange.hold(gate, sizeBytes);
   });
 }
 
-/** How much memory a body of this size takes while it streams: at most two chunks. */
+/** How much memory a body of this size takes while it streams in: at most two chunks. */
 export function streamingBytes(context: GatewayContext, sizeBytes: number | undefined): number {
   const { chunkBytes } = context.limits;
   if (sizeBytes === undefined || sizeBytes > chunkBytes) return 2 * chunkBytes;
   return sizeBytes;
+}
+
+/** How much memory a body of this size takes while it streams out: at most two slices. */
+export function downloadBytes(context: GatewayContext, sizeBytes: number): number {
+  return Math.min(sizeBytes, 2 * context.limits.readSliceBytes);
 }

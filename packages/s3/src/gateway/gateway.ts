@@ -3,8 +3,8 @@
  *
  * A request is parsed, authenticated and admitted before a byte of its body is read, so that one
  * that is refused costs little, and `Expect: 100-continue` is answered only when the body is wanted.
- * Slots bound how many requests run, the body gate how many bytes they hold, Node's own limits how
- * many connections there are and how long they may stand still.
+ * Slots bound how many requests run, three gates how many bytes they hold, Node's own limits how many
+ * connections there are and how long they may stand still.
  */
 import { createServer as createHttpServer } from 'node:http';
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
@@ -129,7 +129,11 @@ class Gateway implements S3Gateway {
       owner: options.owner ?? DEFAULT_OWNER,
       region: options.region === 'us-east-1' ? undefined : options.region,
       logger,
-      bodyGate: new Gate({ clock, total: limits.bodyBytes, waitersMax, waitMs }),
+      gates: {
+        small: new Gate({ clock, total: limits.smallBodyBytes, waitersMax, waitMs }),
+        upload: new Gate({ clock, total: limits.bodyBytes, waitersMax, waitMs }),
+        download: new Gate({ clock, total: limits.readBytes, waitersMax, waitMs }),
+      },
     };
     this.#background = new Background({ store: this.#context.store, clock, limits, logger });
     this.#verifier = new SignatureVerifier({ secretOf: options.secretOf });
@@ -169,15 +173,16 @@ class Gateway implements S3Gateway {
   }
 
   stats(): S3GatewayStats {
-    const { bodyGate } = this.#context;
+    const { small, upload, download } = this.#context.gates;
+    const gates = [this.#slots, small, upload, download];
     return {
       requestCount: this.#requestCount,
       clientErrorCount: this.#clientErrorCount,
       serverErrorCount: this.#serverErrorCount,
-      slowDownCount: this.#slots.refusedCount + bodyGate.refusedCount,
+      slowDownCount: sumOf(gates, (gate) => gate.refusedCount),
       runningCount: this.#slots.used,
-      waitingCount: this.#slots.waiterCount + bodyGate.waiterCount,
-      heldBytes: bodyGate.used,
+      waitingCount: sumOf(gates, (gate) => gate.waiterCount),
+      heldBytes: small.used + upload.used + download.used,
       collectedCount: this.#background.freedCount,
       lastSweep: this.#background.lastSweep,
     };
@@ -282,7 +287,7 @@ class Gateway implements S3Gateway {
   }
 
   #release(exchange: Exchange): void {
-    if (exchange.heldBytes > 0) this.#context.bodyGate.give(exchange.heldBytes);
+    exchange.giveBack();
     this.#slots.give(1);
     if (this.#context.logger.isDebugEnabled !== false) this.#log(exchange);
     if (this.#onIdle !== undefined && this.#slots.used + this.#slots.waiterCount === 0) {
@@ -347,6 +352,10 @@ class Gateway implements S3Gateway {
 /** Whether a refusal says something of the server's load, not of a fault. */
 function isOverload(error: S3Error): boolean {
   return ['SlowDown', 'InsufficientStorage', 'ServiceUnavailable'].includes(error.code);
+}
+
+function sumOf(gates: readonly Gate[], count: (gate: Gate) => number): number {
+  return gates.reduce((sum, gate) => sum + count(gate), 0);
 }
 
 function createServer(limits: S3Limits, tls: S3GatewayOptions['tls']): Server {

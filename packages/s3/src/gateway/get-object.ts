@@ -28,7 +28,7 @@ import { tooManyRaces } from '../store/object-index.ts';
 import type { FoundObject } from '../store/object-index.ts';
 import type { Exchange } from './exchange.ts';
 import { ClientVanished } from './failure.ts';
-import { holdBytes, streamingBytes } from './gateway-context.ts';
+import { downloadBytes, holdBytes } from './gateway-context.ts';
 import type { GatewayContext } from './gateway-context.ts';
 
 /** What of an object is to be sent. */
@@ -173,12 +173,13 @@ async function sendChunks(
 ): Promise<'sent' | 'lost'> {
   const { start, end } = selection.range;
   const blobs = found.parts.map((part) => part.blob);
-  const needBytes = streamingBytes(context, end - start) - exchange.heldBytes;
-  const waiting = needBytes > 0 ? holdBytes(context, exchange, needBytes) : undefined;
+  const needBytes = downloadBytes(context, end - start) - exchange.heldBytes;
+  const { download } = context.gates;
+  const waiting = needBytes > 0 ? holdBytes(download, exchange, needBytes) : undefined;
   if (waiting !== undefined) await waiting;
   for (const blob of blobs) context.store.blobs.pin(blob);
   try {
-    const slices = slicesOf(blobs, start, end);
+    const slices = slicesOf(blobs, { start, end }, context.limits.readSliceBytes);
     const first = await context.store.blobs.read(found.shard, nextOf(slices) as ChunkSlice);
     if (first === undefined) return 'lost';
     sendHead(exchange, route, found.entry, selection);

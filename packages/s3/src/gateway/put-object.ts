@@ -72,7 +72,7 @@ async function putSmall(
   options: PutOptions & { readonly sentBytes: number },
 ): Promise<void> {
   const { plan, headers, guard, sentBytes } = options;
-  const waiting = holdBytes(context, exchange, sentBytes);
+  const waiting = holdBytes(context.gates.small, exchange, sentBytes);
   if (waiting !== undefined) await waiting;
   exchange.continue();
   const body = await readWhole(exchange.request, sentBytes);
@@ -89,7 +89,11 @@ async function putStream(
   options: PutOptions,
 ): Promise<void> {
   const { plan, headers, guard } = options;
-  const waiting = holdBytes(context, exchange, streamingBytes(context, plan.sizeBytes));
+  const waiting = holdBytes(
+    context.gates.upload,
+    exchange,
+    streamingBytes(context, plan.sizeBytes),
+  );
   if (waiting !== undefined) await waiting;
   // A refusal that can be known now is worth more than one after five gigabytes.
   if (guard !== undefined) await checkGuardEarly(context, route, guard);
@@ -119,7 +123,11 @@ export async function uploadPart(
     md5: true,
     checksumAlgorithm: upload.checksum?.algorithm,
   });
-  const waiting = holdBytes(context, exchange, streamingBytes(context, plan.sizeBytes));
+  const waiting = holdBytes(
+    context.gates.upload,
+    exchange,
+    streamingBytes(context, plan.sizeBytes),
+  );
   if (waiting !== undefined) await waiting;
   const body = new StreamedBody(context, route, plan.sizeBytes, true);
   await body.receive(exchange, plan, async (summary, writer) => {

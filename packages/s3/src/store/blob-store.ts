@@ -150,9 +150,10 @@ export class BlobStore {
 /** The slices that make up the bytes `[start, end)` of a body that consists of `blobs`, in order. */
 export function* slicesOf(
   blobs: readonly BlobRef[],
-  start: number,
-  end: number,
+  range: { readonly start: number; readonly end: number },
+  sliceBytesMax = Number.MAX_SAFE_INTEGER,
 ): Generator<ChunkSlice, void> {
+  const { start, end } = range;
   let blobStart = 0;
   for (const blob of blobs) {
     const from = Math.max(start - blobStart, 0);
@@ -161,7 +162,7 @@ export function* slicesOf(
     for (let offset = from; offset < to;) {
       const number = Math.floor(offset / chunkBytes);
       const chunkStart = number * chunkBytes;
-      const sliceEnd = Math.min(to, chunkStart + chunkBytes);
+      const sliceEnd = Math.min(to, chunkStart + chunkBytes, offset + sliceBytesMax);
       yield { blob, number, start: offset - chunkStart, end: sliceEnd - chunkStart };
       offset = sliceEnd;
     }
