@@ -163,7 +163,8 @@ export class Maintenance {
     const gainBytes = victim === undefined ? 0 : capacityBytes - segments.liveBytesOf(victim);
     const held = this.#heldGain();
     const isHeldWorthIt = held.totalBytes > catalog.indexBytes + capacityBytes * GAIN_MIN;
-    if (isHeldWorthIt && held.bestBytes > gainBytes && gainBytes < capacityBytes / 2) {
+    const isHeldBetter = held.bestBytes > gainBytes && gainBytes < capacityBytes / 2;
+    if ((isHeldWorthIt && isHeldBetter) || this.#isShortAtStart(held.bestBytes)) {
       this.#beginSnapshot();
     } else if (victim !== undefined && gainBytes > capacityBytes * GAIN_MIN) {
       this.#reclaimer = new Reclaimer({ source, catalog, counters, seed: log.seed }, victim);
@@ -198,6 +199,21 @@ export class Maintenance {
     const reserve = neededSegments('grow', catalog.indexBytes, geometry);
     const ahead = Math.max(1, geometry.segmentCount >> 6);
     return catalog.segments.availableCount < reserve + ahead;
+  }
+
+  /**
+   * Whether a start finds so little space that what earlier ones left comes first. A start that is
+   * cut off while it moves records leaves a segment with a few of them, which the log keeps for
+   * replay; a row of those would use up all segments. One that is cut off while it writes a snapshot
+   * leaves nothing, and once the snapshot is there, those segments are the first to be emptied.
+   */
+  #isShortAtStart(heldBytes: number): boolean {
+    const { catalog, counters, geometry } = this.#options;
+    if (counters.checkpointCount > 0) return false;
+    const needed = neededSegments('grow', catalog.indexBytes, geometry);
+    return (
+      catalog.segments.availableCount < needed && heldBytes > segmentCapacityOf(geometry) * GAIN_MIN
+    );
   }
 
   #emptiest(): number | undefined {

@@ -32,7 +32,11 @@ export class SnapshotWriter {
     this.number = number;
     this.#start = start;
     this.#view = catalog.index.snapshot();
-    this.#segmentRows = catalog.segments.rows();
+    // The table does not know yet where the open segment ends. What it holds so far ends at the
+    // start, and it may be full: then no part of the replayed log will name a better end.
+    this.#segmentRows = catalog.segments
+      .rows()
+      .map((row) => (row.ordinal === start.ordinal ? { ...row, end: start.offset } : row));
     this.#pageBytes = pageBytes;
   }
 
