@@ -93,9 +93,10 @@ export class Claim {
         writeCounter: this.#slot.writeCounter + 1,
       };
       const offset = this.#slotOffset + this.#nextBlock * SLOT_BLOCK_BYTES;
-      this.#nextBlock = this.#nextBlock === 0 ? 1 : 0;
       await this.#device.write(offset, [encodeSlot(this.#slot)]);
       await this.#device.flush();
+      // Not before: after a failure the note of it must not go over the block that is still good.
+      this.#nextBlock = this.#nextBlock === 0 ? 1 : 0;
     } finally {
       this.#updating = false;
     }

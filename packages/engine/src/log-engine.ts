@@ -149,7 +149,7 @@ export class LogEngine implements Engine {
       readonly signal?: AbortSignal;
     } = {},
   ): Promise<VerifyReport> {
-    const { superblock, source, catalog, log, life } = this.#parts;
+    const { superblock, claim, source, catalog, log, life } = this.#parts;
     life.assertServing();
     const epoch = catalog.segments.enter(false);
     try {
@@ -160,6 +160,7 @@ export class LogEngine implements Engine {
         parts: log.parts,
         pages: log.pages,
         snapshot: log.snapshotNumber,
+        checkpoint: claim.slot.checkpoint,
         onProgress: options.onProgress,
         signal: options.signal,
       });

@@ -6,15 +6,19 @@
  */
 import { binaryStringOf, bytesOfBinaryString, hasCode } from '@dozo/base';
 import { SLOT_BYTES, readRing } from '@dozo/claim';
+import type { CheckpointPointer } from '@dozo/claim';
 import type { Catalog } from './catalog.ts';
 import type { Damage, VerifyProgress, VerifyReport } from './engine-types.ts';
 import type { IndexRow, IndexView } from './key-index.ts';
-import { DAMAGES_LISTED_MAX, READ_GAP_BYTES_MAX, WALK_WINDOW_BYTES } from './limits.ts';
+import { BLOCK_BYTES, DAMAGES_LISTED_MAX } from './limits.ts';
+import { READ_GAP_BYTES_MAX, WALK_WINDOW_BYTES } from './limits.ts';
 import type { LogSource } from './log-walk.ts';
 import type { LogPart, PagePlace } from './manifest.ts';
-import { RECORD_PUT, decodeRecordHead, isValueIntact, recordBytesOf } from './record.ts';
+import { RECORD_MANIFEST, RECORD_PUT, decodeRecordHead } from './record.ts';
+import { isValueIntact, recordBytesOf } from './record.ts';
 import { readBothSuperblocks } from './read-superblock.ts';
 import { readPage, seedOf } from './recovery.ts';
+import { decodeSegmentHeader } from './segment-header.ts';
 import type { Superblock } from './superblock.ts';
 
 export interface VerifyOptions {
@@ -25,6 +29,8 @@ export interface VerifyOptions {
   readonly parts: readonly LogPart[];
   readonly pages: readonly PagePlace[];
   readonly snapshot: number;
+  /** Where the next recovery starts; absent when one has just read it. */
+  readonly checkpoint?: CheckpointPointer | undefined;
   readonly onProgress: ((progress: VerifyProgress) => void) | undefined;
   readonly signal: AbortSignal | undefined;
 }
@@ -59,6 +65,7 @@ class Verification {
   async run(): Promise<VerifyReport> {
     await this.#verifySuperblocks();
     await this.#verifyRing();
+    await this.#verifyCheckpoint();
     await this.#verifyPages();
     await this.#verifyParts();
     await this.#verifyRecords();
@@ -87,6 +94,37 @@ class Verification {
       const reason = `claim ring: both blocks of slot ${index} are damaged`;
       this.#report({ segment: -1, offset, sizeBytes: SLOT_BYTES, reason });
     }
+  }
+
+  /** The header and the manifest that recovery starts from; their group is verified with its part. */
+  async #verifyCheckpoint(): Promise<void> {
+    const { source, catalog, checkpoint } = this.#options;
+    if (checkpoint === undefined) return;
+    const { segment, segmentOrdinal: ordinal, groupOffset } = checkpoint;
+    const refused = 'opening the device will be refused';
+    const report = (offset: number, reason: string): void => {
+      this.#report({ segment, offset, sizeBytes: BLOCK_BYTES, reason: `${reason}; ${refused}` });
+    };
+    const header = await readUnlessBroken(() => source.read(segment, 0, BLOCK_BYTES));
+    if (header === undefined || decodeSegmentHeader(header)?.ordinal !== ordinal) {
+      report(
+        source.place(segment, 0),
+        'the header of the segment of the newest manifest is damaged',
+      );
+    }
+    const use = { segment, ordinal, seed: catalog.segments.seedOf(segment) };
+    const start = groupOffset - source.place(segment, 0);
+    const end = source.geometry.segmentStrideBytes;
+    await readUnlessBroken(async () => {
+      const firstGroup = await source.peekGroupIndex(use, start);
+      if (firstGroup === undefined) return;
+      await source.walk(use, { start, end, firstGroup }, ({ bytes, heads }) => {
+        const head = heads?.[0];
+        const isIntact = head?.type === RECORD_MANIFEST && isValueIntact(bytes, head, use.seed);
+        if (heads !== undefined && !isIntact) report(groupOffset, 'the newest manifest is damaged');
+        return false;
+      });
+    });
   }
 
   async #verifyPages(): Promise<void> {

@@ -1,12 +1,15 @@
 /** What the engine does when the device fails, lies or rots, and when another process writes it too. */
 import { SeededRandom, hasCode } from '@dozo/base';
+import { SLOT_BYTES, takeClaim } from '@dozo/claim';
 import { SimulatedDevice } from '@dozo/simulator';
 import type { SimulatedMedium } from '@dozo/simulator';
 import { describe, expect, test } from 'vitest';
 import { inspectDevice, openReadOnly } from '../src/index.ts';
 import type { Engine } from '../src/index.ts';
+import { openRing } from '../src/open-engine.ts';
+import { readSuperblock } from '../src/read-superblock.ts';
 import type { TestSwitches } from '../src/test-switches.ts';
-import { bytes, formattedMedium, newWorld, openOn } from './simulated-engine.ts';
+import { HOLDER, bytes, formattedMedium, newWorld, openOn } from './simulated-engine.ts';
 import type { World } from './simulated-engine.ts';
 
 const KEYS = 60;
@@ -137,6 +140,30 @@ describe('bit rot', () => {
     expect(damages.map(({ key }) => key)).toEqual([bytes('last')]);
   });
 
+  test.each(['header', 'manifest'] as const)(
+    'verify lists a damaged %s that the next start would need',
+    async (what) => {
+      const world = newWorld(`verify ${what}`);
+      const medium = await formattedMedium(world);
+      const { engine } = await openOn(world, medium);
+      await fill(engine, world);
+      expect((await engine.verify()).damages).toEqual([]);
+      const reader = new SimulatedDevice(medium, {
+        clock: world.clock,
+        seed: 4,
+        access: 'read-only',
+      });
+      const { newestClaim, superblock } = await inspectDevice(reader);
+      const { segment, groupOffset } = newestClaim?.checkpoint ?? { segment: 0, groupOffset: 0 };
+      const { segmentAreaOffset, segmentStrideBytes } = superblock.geometry;
+      const start = segmentAreaOffset + segment * segmentStrideBytes;
+      // Past the heads of the group and of the record: in the manifest's value.
+      medium.corrupt(what === 'header' ? start + 20 : groupOffset + 64 + 24 + 10);
+      const { damages } = await engine.verify();
+      expect(damages.map(({ reason }) => reason)).toEqual([expect.stringContaining(what)]);
+    },
+  );
+
   test('a segment with a damaged live record is never used again', async () => {
     const world = newWorld('damaged segment');
     const medium = await formattedMedium(world, { segmentCount: 12 });
@@ -258,6 +285,26 @@ describe('a device that fails', () => {
     await readOnly.close();
     await expect(readOnly.get(bytes('x'))).rejects.toMatchObject({ code: 'ENGINE_CLOSED' });
   });
+});
+
+test('the note of a failed write of the slot leaves the block that is still good', async () => {
+  const world = newWorld('slot write fails');
+  const medium = await formattedMedium(world, { segmentCount: 16, ringSlotCount: 4 });
+  const device = new SimulatedDevice(medium, { clock: world.clock, seed: 5 });
+  const superblock = await readSuperblock(device);
+  const { place, ring } = await openRing(device, superblock);
+  const { clock, random } = world;
+  const options = { device, place, ring, clock, random, holder: HOLDER, beatIntervalMs: 1000 };
+  const claim = await takeClaim(options);
+  await claim.update({ state: 'held' });
+  const slotOffset = place.offset + (claim.identity.incarnation % place.slotCount) * SLOT_BYTES;
+  // The second write of a slot that was never used went to its second block.
+  const newest = (): Uint8Array => medium.peek(slotOffset + 4096, 4096).slice();
+  const before = newest();
+  device.inject({ kind: 'write', after: 0, effect: 'fail' });
+  await expect(claim.update({})).rejects.toMatchObject({ code: 'DEVICE_WRITE_FAILED' });
+  await claim.update({ failedFlush: { wallMs: 1, cause: 'EIO' } });
+  expect(newest()).toEqual(before);
 });
 
 describe('a second writer', () => {
