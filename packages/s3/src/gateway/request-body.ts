@@ -25,6 +25,7 @@ export function readWhole(request: IncomingMessage, bytesMax: number): Promise<B
     let first: Buffer | undefined;
     let pieces: Buffer[] | undefined;
     let sizeBytes = 0;
+    let hasEnded = false;
     request.on('data', (piece: Buffer) => {
       sizeBytes += piece.length;
       if (sizeBytes > bytesMax) {
@@ -37,11 +38,12 @@ export function readWhole(request: IncomingMessage, bytesMax: number): Promise<B
       else pieces.push(piece);
     });
     request.on('end', () => {
+      hasEnded = true;
       resolve(pieces === undefined ? (first ?? EMPTY) : Buffer.concat(pieces, sizeBytes));
     });
-    // After `end` this does nothing.
     request.on('close', () => {
-      reject(new ClientVanished());
+      // An error is costly to make, and every request that went well closes too.
+      if (!hasEnded) reject(new ClientVanished());
     });
     request.on('error', ignore);
   });
