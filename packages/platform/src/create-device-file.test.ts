@@ -121,8 +121,10 @@ describe('createDeviceFile', () => {
     expect(await readFile(other, 'utf8')).toBe('mine');
   });
 
-  it('says how much room there is when there is not enough, and leaves nothing', async () => {
-    await expect(createDeviceFile({ path, sizeBytes: 2 ** 43 })).rejects.toMatchObject({
+  it('says how much room there is when there is not enough, takes none of it, leaves nothing', async () => {
+    const allocate = (): Promise<string> => Promise.reject(new Error('it was asked to allocate'));
+    const kernel = { ...(await loadKernel()), allocate };
+    await expect(createDeviceFile({ path, sizeBytes: 2 ** 43, kernel })).rejects.toMatchObject({
       detail: {
         code: 'NO_SPACE',
         path,

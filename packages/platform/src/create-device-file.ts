@@ -129,7 +129,11 @@ async function allocate(of: {
   readonly sizeBytes: number;
   readonly fill: 'allocate' | 'zeros';
 }): Promise<void> {
-  const { descriptor, kernel, sizeBytes, fill } = of;
+  const { path, descriptor, kernel, sizeBytes, fill } = of;
+  // Asked first: an allocation that fails takes all the room there is until it is given back, and
+  // everybody else on the file system is out of space for that while.
+  const availableBytes = await availableBytesAt(path);
+  if (availableBytes < sizeBytes) throw noSpace({ path, sizeBytes, availableBytes });
   const failure = await kernel.allocate(descriptor, sizeBytes);
   if (failure !== undefined && failure !== 'EOPNOTSUPP' && failure !== 'ENOSYS') {
     throw await allocationFailed(of, { code: failure });
@@ -195,13 +199,29 @@ async function allocationFailed(
   if (name !== 'ENOSPC' && name !== 'EDQUOT' && name !== 'EFBIG') return createFailed(path, error);
   // What was allocated before the end of the room counts as free again.
   await truncateFile(descriptor, 0).catch(() => undefined);
+  return noSpace({ path, sizeBytes, availableBytes: await availableBytesAt(path), name, error });
+}
+
+async function availableBytesAt(path: string): Promise<number> {
   const { bavail, bsize } = await statfs(dirname(path));
-  const availableBytes = bavail * bsize;
+  return bavail * bsize;
+}
+
+function noSpace(of: {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly availableBytes: number;
+  /** What the kernel said, where it was asked. */
+  readonly name?: string;
+  readonly error?: unknown;
+}): PlatformError {
+  const { path, sizeBytes, availableBytes, name } = of;
   return new PlatformError(
     `Cannot create ${path}: ${sizeBytes} bytes are needed and the file system has no room for them ` +
-      `(${name}; ${availableBytes} bytes are free now). Choose a smaller size or another directory.`,
+      `(${name === undefined ? '' : `${name}; `}${availableBytes} bytes are free now). ` +
+      'Choose a smaller size or another directory.',
     { code: 'NO_SPACE', path, sizeBytes, availableBytes },
-    { cause: error },
+    { cause: of.error },
   );
 }
 
