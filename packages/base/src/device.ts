@@ -73,6 +73,13 @@ export interface Device {
    */
   write(offset: number, buffers: readonly Uint8Array[]): Promise<void>;
 
+  /**
+   * Writes like {@link write}; durable when it resolves. It is one operation of the device where a
+   * write and a flush would be two, and says nothing about any other write. A failure is final, as
+   * that of either: `DEVICE_WRITE_FAILED` or `DEVICE_FLUSH_FAILED`.
+   */
+  writeDurably(offset: number, buffers: readonly Uint8Array[]): Promise<void>;
+
   /** Makes all writes that had resolved before this call durable. */
   flush(): Promise<void>;
 

@@ -93,8 +93,7 @@ export class Claim {
         writeCounter: this.#slot.writeCounter + 1,
       };
       const offset = this.#slotOffset + this.#nextBlock * SLOT_BLOCK_BYTES;
-      await this.#device.write(offset, [encodeSlot(this.#slot)]);
-      await this.#device.flush();
+      await this.#device.writeDurably(offset, [encodeSlot(this.#slot)]);
       // Not before: after a failure the note of it must not go over the block that is still good.
       this.#nextBlock = this.#nextBlock === 0 ? 1 : 0;
     } finally {

@@ -266,8 +266,9 @@ export class LogWriter {
     const group = this.#builder.finish(place, this.seed);
     const buffers = this.#opening === undefined ? group : [this.#header(this.#opening), ...group];
     const start = this.#opening === undefined ? offset : 0;
-    await device.write(deviceOffset(this.#options.superblock.geometry, segment, start), buffers);
-    if (switches.skipFlush !== true) await device.flush();
+    const deviceStart = deviceOffset(this.#options.superblock.geometry, segment, start);
+    if (switches.skipFlush === true) await device.write(deviceStart, buffers);
+    else await device.writeDurably(deviceStart, buffers);
     counters.flushCount++;
     counters.commitCount++;
     counters.bytesWritten += offset - start + sizeBytes;

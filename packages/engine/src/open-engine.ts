@@ -57,6 +57,9 @@ export interface OpenedRing {
 export async function openEngine(options: OpenOptions): Promise<Engine> {
   const { device, clock, random, holder } = options;
   const switches = options.testSwitches ?? {};
+  // What a dead process has written and not flushed is read here like everything else, and what is
+  // built on it is made durable; so it has to be durable first.
+  if (switches.skipOpeningFlush !== true) await device.flush();
   const superblock = await readSuperblock(device);
   const { place, ring } = await openRing(device, superblock);
   const { beatIntervalMs } = superblock;

@@ -6,6 +6,8 @@
 export interface TestSwitches {
   /** Acknowledge without a flush. */
   readonly skipFlush?: boolean;
+  /** Open without making durable what a dead process has written and not flushed. */
+  readonly skipOpeningFlush?: boolean;
   /** At recovery, take a group at the end of the log without checking its values. */
   readonly skipTailValues?: boolean;
   /** Return values without checking them. */

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { constants, openSync } from 'node:fs';
+import { constants, openSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { chmod, mkdtemp, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -98,6 +98,34 @@ describe('reading and writing', () => {
       detail: { code: 'DEVICE_READ_FAILED', offset: 4096, cause: 'EBADF' },
     });
     await other.close();
+  });
+
+  it('writes durably through a description of its own that syncs each write', async () => {
+    const device = await openDisk();
+    const open = readdirSync('/proc/self/fd').flatMap((name) => {
+      try {
+        const isOurs = realpathSync(`/proc/self/fd/${name}`) === realpathSync(path);
+        return isOurs ? [readFileSync(`/proc/self/fdinfo/${name}`, 'utf8')] : [];
+      } catch {
+        return [];
+      }
+    });
+    const flags = open.map((text) => Number.parseInt(/flags:\s*(\d+)/.exec(text)?.[1] ?? '', 8));
+    expect(flags.map((bits) => bits & constants.O_DSYNC)).toEqual([0, constants.O_DSYNC]);
+    await device.close();
+  });
+
+  it('writes and flushes where it has no such description', async () => {
+    const kernel = await loadKernel();
+    const parts = { kernel, lockIdentity: { kind: 'none', name: '' } } as const;
+    const more = { kind: 'file', sizeBytes: 8192, isReadOnly: false, punchesHoles: false } as const;
+    const full = openSync('/dev/null', constants.O_RDWR);
+    const device = new FileDevice({ ...parts, ...more, path: '/dev/null', descriptor: full });
+    // Nothing can be flushed there: that it was tried shows in the error.
+    await expect(device.writeDurably(0, [new Uint8Array(10)])).rejects.toMatchObject({
+      code: 'DEVICE_FLUSH_FAILED',
+    });
+    await device.close();
   });
 
   it('discards by punching holes only when it was opened so', async () => {

@@ -114,6 +114,7 @@ async function deviceOf(
   return new FileDevice({
     path,
     descriptor,
+    durableDescriptor: mode === 'exclusive' ? await openDurably(descriptor) : undefined,
     kernel,
     kind,
     sizeBytes,
@@ -121,6 +122,19 @@ async function deviceOf(
     isReadOnly: mode === 'read-only',
     punchesHoles: options.punchesHoles ?? false,
   });
+}
+
+/**
+ * What a descriptor refers to, opened once more for writes that are durable when they return. It takes
+ * no lock and cannot lose ours, which belongs to the first description. Undefined without `/proc`.
+ */
+async function openDurably(descriptor: number): Promise<number | undefined> {
+  const flags = constants.O_RDWR | constants.O_DSYNC;
+  try {
+    return await openFile(`/proc/self/fd/${descriptor}`, flags, 0);
+  } catch {
+    return undefined;
+  }
 }
 
 async function lock(of: {

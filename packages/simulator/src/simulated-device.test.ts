@@ -51,6 +51,15 @@ describe('what a crash leaves', () => {
     expect(medium.unflushedWriteCount).toBe(0);
   });
 
+  it('keeps what was written durably, and by that nothing else', async () => {
+    const { medium, device } = setUp();
+    await device.write(0, [block(1)]);
+    await device.writeDurably(4096, [block(2)]);
+    expect([...outcomes(medium, 4096)]).toEqual([2]);
+    expect(outcomes(medium, 0).size).toBe(2);
+    expect(medium.unflushedWriteCount).toBe(1);
+  });
+
   it('keeps or loses what was not flushed, each write on its own', async () => {
     const { medium, device } = setUp();
     await device.write(0, [block(1)]);

@@ -13,7 +13,7 @@ import { assert, concatBytes, DeviceError, equalBytes, SeededRandom } from '@doz
 import type { Device, LockIdentity } from '@dozo/base';
 
 import type { SimulatedClock } from './simulated-clock.ts';
-import type { SimulatedMedium } from './simulated-medium.ts';
+import type { SimulatedMedium, UnflushedWrite } from './simulated-medium.ts';
 
 /** The operations of a device that can be counted, watched and made to fail. */
 export type OperationKind = 'read' | 'write' | 'flush' | 'discard';
@@ -160,6 +160,21 @@ export class SimulatedDevice implements Device {
   }
 
   write(offset: number, buffers: readonly Uint8Array[]): Promise<void> {
+    return this.#write(offset, buffers);
+  }
+
+  /** Counted, watched and made to fail as a write and then a flush, which covers nothing else. */
+  async writeDurably(offset: number, buffers: readonly Uint8Array[]): Promise<void> {
+    const own: { write?: UnflushedWrite } = {};
+    await this.#write(offset, buffers, (write) => (own.write = write));
+    await this.#flush((write) => write === own.write);
+  }
+
+  #write(
+    offset: number,
+    buffers: readonly Uint8Array[],
+    onResolved?: (write: UnflushedWrite) => void,
+  ): Promise<void> {
     assert(this.#options.access !== 'read-only', 'writing to a device that is open for reading');
     const bytes = concatBytes(buffers);
     return this.#run('write', offset, bytes.length, (fault) => {
@@ -177,13 +192,18 @@ export class SimulatedDevice implements Device {
         this.#counts.bytesWritten += bytes.length;
         if (fault?.effect === 'lose') this.#medium.forgetWrite(write);
         else this.#medium.resolveWrite(write);
+        onResolved?.(write);
       };
     });
   }
 
   flush(): Promise<void> {
+    return this.#flush(() => true);
+  }
+
+  #flush(covers: (write: UnflushedWrite) => boolean): Promise<void> {
     return this.#run('flush', 0, 0, (fault) => {
-      const covered = this.#medium.coveredByFlush();
+      const covered = this.#medium.coveredByFlush().filter(covers);
       return () => {
         if (fault?.effect === 'fail') {
           this.#medium.loseSome(covered, this.#random);

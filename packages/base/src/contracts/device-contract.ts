@@ -67,6 +67,7 @@ export function deviceContract(
       await again.close();
     }),
     on('what was flushed is there after closing and opening again', keepsWhatWasFlushed),
+    on('a durable write is read back, and refused outside the device', writesDurably),
     on('a discard leaves everything around it alone', discardsOnlyItsRange),
     on('a second exclusive opener is refused until the first has closed', excludesOthers),
     on('a reader without a lock gets in beside the holder', async (device, under) => {
@@ -147,6 +148,22 @@ async function keepsWhatWasFlushed(device: Device, under: DeviceUnderTest): Prom
   await device.close();
   const again = await under.open();
   demand(equalBytes(await readBytes(again, BLOCK, bytes.length), bytes), 'it is all there');
+  await again.close();
+}
+
+async function writesDurably(device: Device, under: DeviceUnderTest): Promise<void> {
+  const random = new SeededRandom(9);
+  const [one, two] = [random.bytes(BLOCK), random.bytes(5)];
+  await device.writeDurably(BLOCK, [one, two]);
+  demand(equalBytes(await readBytes(device, BLOCK, BLOCK), one), 'the first buffer is there');
+  demand(equalBytes(await readBytes(device, 2 * BLOCK, 5), two), 'the second follows it');
+  const refused = device.writeDurably(device.sizeBytes - 1, [new Uint8Array(2)]);
+  const offset = device.sizeBytes - 1;
+  demandDetail(await demandRejection(refused, 'DEVICE_WRITE_FAILED'), device.path, offset);
+  await device.close();
+  await demandRejection(device.writeDurably(0, [one]), 'DEVICE_CLOSED');
+  const again = await under.open();
+  demand(equalBytes(await readBytes(again, BLOCK, BLOCK), one), 'it is there after opening again');
   await again.close();
 }
 

@@ -22,6 +22,7 @@ function deviceWithByte(sizeBytes: number, at: number | undefined): Device {
       return Promise.resolve();
     },
     write: unused,
+    writeDurably: unused,
     flush: unused,
     discard: unused,
     close: unused,
