@@ -1,37 +1,16 @@
 /** A device that is full: writes are refused in words, reads and deletes go on, writes come back. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  CreateBucketCommand,
-  DeleteObjectsCommand,
-  GetObjectCommand,
-  PutObjectCommand,
-  type S3Client,
-} from '@aws-sdk/client-s3';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { DozoServer } from './harness/dozo-server.ts';
+import { DeleteObjectsCommand, GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { expect, test } from 'vitest';
 import { randomBytesOf } from './harness/random-bytes.ts';
-import { Scratch } from './harness/scratch.ts';
-import { refusalOf, sdkClient } from './harness/sdk-client.ts';
+import { serveBucket } from './harness/served-bucket.ts';
+import { refusalOf } from './harness/sdk-client.ts';
 
 const KIB = 1024;
 const Bucket = 'full';
-const scratch = new Scratch('full');
-let server: DozoServer;
-let client: S3Client;
+const served = serveBucket({ name: 'full', bucket: Bucket, size: '1GiB' });
 /** Objects of 48 KiB that the room takes which the large objects leave. */
 let smallCount = 0;
-
-beforeAll(async () => {
-  server = await DozoServer.start({ dataDirectory: scratch.directory('data'), size: '1GiB' });
-  client = sdkClient(server);
-  await client.send(new CreateBucketCommand({ Bucket }));
-});
-
-afterAll(async () => {
-  client.destroy();
-  expect(await server.stop()).toBe(0);
-  scratch.remove();
-});
 
 /** Puts objects of one size under numbered keys until one is refused. @returns how many there are. */
 async function fill(
@@ -46,7 +25,7 @@ async function fill(
       count += 1;
       const Body = randomBytesOf(`${prefix}${index}`, sizeBytes);
       const put = new PutObjectCommand({ Bucket, Key: `${prefix}${index}`, Body });
-      const outcome = await refusalOf(client.send(put));
+      const outcome = await refusalOf(served.client.send(put));
       if (outcome !== 'not refused') refusal = outcome;
     }
   };
@@ -55,7 +34,7 @@ async function fill(
 }
 
 async function isWhole(Key: string, sizeBytes: number): Promise<boolean> {
-  const { Body } = await client.send(new GetObjectCommand({ Bucket, Key }));
+  const { Body } = await served.client.send(new GetObjectCommand({ Bucket, Key }));
   const bytes = Buffer.from((await Body?.transformToByteArray()) ?? []);
   return bytes.equals(randomBytesOf(Key, sizeBytes));
 }
@@ -69,16 +48,13 @@ test('a full device refuses with 507, reads and deletes go on, and then writes d
   expect(await isWhole('large/0', 9 * 1024 * KIB)).toBe(true);
 
   // A restart finds the full device as it was.
-  expect(await server.stop()).toBe(0);
-  await server.start();
-  client.destroy();
-  client = sdkClient(server);
+  await served.restart();
   expect(await isWhole('large/1', 9 * 1024 * KIB)).toBe(true);
 
   const Objects = Array.from({ length: small.count }, (_, index) => ({ Key: `small/${index}` }));
   for (let at = 0; at < Objects.length; at += 1_000) {
     const some = Objects.slice(at, at + 1_000);
-    const { Errors } = await client.send(
+    const { Errors } = await served.client.send(
       new DeleteObjectsCommand({ Bucket, Delete: { Objects: some } }),
     );
     expect(Errors ?? []).toEqual([]);
@@ -86,7 +62,9 @@ test('a full device refuses with 507, reads and deletes go on, and then writes d
   const Body = randomBytesOf('again', 48 * KIB);
   let outcome = '';
   for (let attempt = 0; attempt < 60 && outcome !== 'not refused'; attempt += 1) {
-    outcome = await refusalOf(client.send(new PutObjectCommand({ Bucket, Key: 'again', Body })));
+    outcome = await refusalOf(
+      served.client.send(new PutObjectCommand({ Bucket, Key: 'again', Body })),
+    );
     if (outcome !== 'not refused') await sleep(1_000);
   }
   expect(outcome).toBe('not refused');
@@ -102,7 +80,7 @@ test('overwriting one small set of objects for a long time does not fill the dev
     const puts = Array.from({ length: keyCount }, (_, index) => {
       const Key = `over/${index % keys}`;
       const Body = randomBytesOf(`${round}/${index}`, 60 * KIB);
-      return refusalOf(client.send(new PutObjectCommand({ Bucket, Key, Body })));
+      return refusalOf(served.client.send(new PutObjectCommand({ Bucket, Key, Body })));
     });
     expect(new Set(await Promise.all(puts))).toEqual(new Set(['not refused']));
   }

@@ -1,8 +1,9 @@
 #!/bin/bash
-# Installs the S3 clients that the end-to-end tests drive, as Debian packages. Needs root.
+# Installs what the end-to-end tests drive: S3 clients, and runc and a static busybox for the tests
+# with containers. Debian packages; needs root.
 set -euo pipefail
 
-packages=(awscli s3cmd rclone restic curl openssl ca-certificates)
+packages=(awscli s3cmd rclone restic curl openssl ca-certificates runc busybox-static)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -4,7 +4,6 @@ import { Readable } from 'node:stream';
 import {
   CompleteMultipartUploadCommand,
   CopyObjectCommand,
-  CreateBucketCommand,
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
@@ -14,37 +13,21 @@ import {
   UploadPartCommand,
   UploadPartCopyCommand,
   type ChecksumAlgorithm,
-  type S3Client,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { DozoServer } from './harness/dozo-server.ts';
+import { expect, test } from 'vitest';
 import { randomBytesOf, randomStream } from './harness/random-bytes.ts';
-import { Scratch } from './harness/scratch.ts';
-import { refusalOf, sdkClient } from './harness/sdk-client.ts';
+import { serveBucket } from './harness/served-bucket.ts';
+import { refusalOf } from './harness/sdk-client.ts';
 
 const MIB = 1024 * 1024;
 const Bucket = 'sdk';
 const algorithms = ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'] as const;
-const scratch = new Scratch('sdk-objects');
-let server: DozoServer;
-let client: S3Client;
-
-beforeAll(async () => {
-  server = await DozoServer.start({ dataDirectory: scratch.directory('data'), size: '4GiB' });
-  client = sdkClient(server);
-  await client.send(new CreateBucketCommand({ Bucket }));
-});
-
-afterAll(async () => {
-  client.destroy();
-  expect(await server.stop()).toBe(0);
-  scratch.remove();
-});
+const served = serveBucket({ name: 'sdk-objects', bucket: Bucket, size: '4GiB' });
 
 async function read(Key: string, more: object = {}): Promise<Buffer> {
-  const { Body } = await client.send(new GetObjectCommand({ Bucket, Key, ...more }));
+  const { Body } = await served.client.send(new GetObjectCommand({ Bucket, Key, ...more }));
   return Buffer.from((await Body?.transformToByteArray()) ?? []);
 }
 
@@ -58,7 +41,7 @@ test.each([0, 1, 1_000, 5 * MIB - 1, 5 * MIB, 33 * MIB + 7])(
     const Key = `streamed-${sizeBytes}`;
     const body = randomBytesOf(Key, sizeBytes);
     const upload = new Upload({
-      client,
+      client: served.client,
       params: { Bucket, Key, Body: randomStream(Key, sizeBytes) },
     });
     const { ETag } = await upload.done();
@@ -73,7 +56,7 @@ test('a single PUT of a stream goes in chunks with its checksum behind it', asyn
     objectMode: false,
   });
   const put = new PutObjectCommand({ Bucket, Key: 'chunked', Body, ContentLength: body.length });
-  const { ETag, ChecksumCRC32 } = await client.send(put);
+  const { ETag, ChecksumCRC32 } = await served.client.send(put);
   expect(ETag).toBe(`"${md5Of(body)}"`);
   expect(ChecksumCRC32).toBeTypeOf('string');
   expect((await read('chunked')).equals(body)).toBe(true);
@@ -83,16 +66,18 @@ test.each(algorithms)('%s is checked on the way in, kept, and given back', async
   const Key = `checked-${algorithm}`;
   const body = randomBytesOf(Key, 100_000);
   const field = checksumField(algorithm);
-  const put = await client.send(
+  const put = await served.client.send(
     new PutObjectCommand({ Bucket, Key, Body: body, ChecksumAlgorithm: algorithm }),
   );
   expect(put[field]).toBeTypeOf('string');
-  const head = await client.send(new HeadObjectCommand({ Bucket, Key, ChecksumMode: 'ENABLED' }));
+  const head = await served.client.send(
+    new HeadObjectCommand({ Bucket, Key, ChecksumMode: 'ENABLED' }),
+  );
   expect(head[field]).toBe(put[field]);
   // With the checksum mode on, the SDK compares the bytes with the checksum itself.
   expect((await read(Key, { ChecksumMode: 'ENABLED' })).equals(body)).toBe(true);
 
-  const streamed = await client.send(
+  const streamed = await served.client.send(
     new PutObjectCommand({
       ...{ Bucket, Key: `${Key}-streamed`, ChecksumAlgorithm: algorithm },
       Body: randomStream(Key, 100_000),
@@ -107,7 +92,7 @@ test.each(algorithms)('%s is checked on the way in, kept, and given back', async
     Body: Buffer.from('other'),
     [field]: put[field],
   });
-  expect(await refusalOf(client.send(wrong))).toBe('400 BadDigest');
+  expect(await refusalOf(served.client.send(wrong))).toBe('400 BadDigest');
   expect((await read(Key)).equals(body)).toBe(true);
 });
 
@@ -123,14 +108,14 @@ test.each([
   const Key = `parts-${algorithm}-${type}`;
   const body = randomBytesOf(Key, 11 * MIB);
   const field = checksumField(algorithm);
-  const { UploadId } = await client.send(
+  const { UploadId } = await served.client.send(
     new CreateMultipartUploadCommand({
       ...{ Bucket, Key, ChecksumAlgorithm: algorithm, ChecksumType: type },
     }),
   );
   const Parts = [];
   for (const [index, from] of [0, 5 * MIB, 10 * MIB].entries()) {
-    const part = await client.send(
+    const part = await served.client.send(
       new UploadPartCommand({
         ...{ Bucket, Key, UploadId, PartNumber: index + 1, ChecksumAlgorithm: algorithm },
         Body: body.subarray(from, from + 5 * MIB),
@@ -138,17 +123,19 @@ test.each([
     );
     Parts.push({ PartNumber: index + 1, ETag: part.ETag, [field]: part[field] });
   }
-  const listed = await client.send(new ListPartsCommand({ Bucket, Key, UploadId }));
+  const listed = await served.client.send(new ListPartsCommand({ Bucket, Key, UploadId }));
   expect(listed.Parts?.map((part) => part.Size)).toEqual([5 * MIB, 5 * MIB, MIB]);
-  const completed = await client.send(
+  const completed = await served.client.send(
     new CompleteMultipartUploadCommand({ Bucket, Key, UploadId, MultipartUpload: { Parts } }),
   );
-  const head = await client.send(new HeadObjectCommand({ Bucket, Key, ChecksumMode: 'ENABLED' }));
+  const head = await served.client.send(
+    new HeadObjectCommand({ Bucket, Key, ChecksumMode: 'ENABLED' }),
+  );
   expect(head.ChecksumType).toBe(type);
   expect(head[field]).toBe(completed[field]);
   if (type === 'COMPOSITE') expect(head[field]).toMatch(/-3$/);
   else {
-    const whole = await client.send(
+    const whole = await served.client.send(
       new PutObjectCommand({ Bucket, Key: 'whole', Body: body, ChecksumAlgorithm: algorithm }),
     );
     expect(head[field]).toBe(whole[field]);
@@ -158,13 +145,13 @@ test.each([
 
 test('parts are copied from ranges of an object that is there', async () => {
   const source = randomBytesOf('copy-source', 12 * MIB);
-  await client.send(new PutObjectCommand({ Bucket, Key: 'copy source/ä', Body: source }));
+  await served.client.send(new PutObjectCommand({ Bucket, Key: 'copy source/ä', Body: source }));
   const Key = 'parts-copied';
-  const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key }));
+  const { UploadId } = await served.client.send(new CreateMultipartUploadCommand({ Bucket, Key }));
   const CopySource = `${Bucket}/${encodeURIComponent('copy source/ä')}`;
   const Parts = [];
   for (const [index, range] of [`0-${6 * MIB - 1}`, `${6 * MIB}-${12 * MIB - 1}`].entries()) {
-    const { CopyPartResult } = await client.send(
+    const { CopyPartResult } = await served.client.send(
       new UploadPartCopyCommand({
         ...{ Bucket, Key, UploadId, PartNumber: index + 1, CopySource },
         CopySourceRange: `bytes=${range}`,
@@ -172,11 +159,11 @@ test('parts are copied from ranges of an object that is there', async () => {
     );
     Parts.push({ PartNumber: index + 1, ETag: CopyPartResult?.ETag });
   }
-  await client.send(
+  await served.client.send(
     new CompleteMultipartUploadCommand({ Bucket, Key, UploadId, MultipartUpload: { Parts } }),
   );
   expect((await read(Key)).equals(source)).toBe(true);
-  await client.send(new CopyObjectCommand({ Bucket, Key: 'copied', CopySource }));
+  await served.client.send(new CopyObjectCommand({ Bucket, Key: 'copied', CopySource }));
   expect((await read('copied')).equals(source)).toBe(true);
 });
 
@@ -184,7 +171,7 @@ test('conditional writes: of many that create one key, one wins', async () => {
   const outcomes = await Promise.all(
     Array.from({ length: 20 }, (_, writer) =>
       refusalOf(
-        client.send(
+        served.client.send(
           new PutObjectCommand({ Bucket, Key: 'lock', Body: `writer ${writer}`, IfNoneMatch: '*' }),
         ),
       ),
@@ -203,20 +190,20 @@ test('conditional writes: of many that create one key, one wins', async () => {
 
 test('conditional writes: If-Match replaces only what the writer has seen', async () => {
   const Key = 'matched';
-  const first = await client.send(new PutObjectCommand({ Bucket, Key, Body: 'first' }));
+  const first = await served.client.send(new PutObjectCommand({ Bucket, Key, Body: 'first' }));
   const second = new PutObjectCommand({ Bucket, Key, Body: 'second', IfMatch: first.ETag });
-  await client.send(second);
-  expect(await refusalOf(client.send(second))).toBe('412 PreconditionFailed');
+  await served.client.send(second);
+  expect(await refusalOf(served.client.send(second))).toBe('412 PreconditionFailed');
   const absent = new PutObjectCommand({ Bucket, Key: 'absent', Body: '', IfMatch: first.ETag });
-  expect(await refusalOf(client.send(absent))).toBe('404 NoSuchKey');
+  expect(await refusalOf(served.client.send(absent))).toBe('404 NoSuchKey');
   expect((await read(Key)).toString()).toBe('second');
 });
 
 test('conditional reads: 304 for what the reader has, 412 for what is not there any more', async () => {
   const Key = 'read-conditions';
-  const { ETag } = await client.send(new PutObjectCommand({ Bucket, Key, Body: 'x' }));
+  const { ETag } = await served.client.send(new PutObjectCommand({ Bucket, Key, Body: 'x' }));
   const get = (more: object): Promise<string> =>
-    refusalOf(client.send(new GetObjectCommand({ Bucket, Key, ...more })));
+    refusalOf(served.client.send(new GetObjectCommand({ Bucket, Key, ...more })));
   expect(await get({ IfNoneMatch: ETag })).toMatch(/^304 /);
   expect(await get({ IfMatch: '"0"' })).toBe('412 PreconditionFailed');
   expect(await get({ IfModifiedSince: new Date(Date.now() + 3_600_000) })).toMatch(/^304 /);
@@ -228,10 +215,14 @@ test('conditional reads: 304 for what the reader has, 412 for what is not there 
 test('presigned GET and PUT work without any credentials, and with nothing else than was signed', async () => {
   const body = randomBytesOf('presigned', 70_000);
   const Key = 'pre signed/ö?#';
-  const put = await getSignedUrl(client, new PutObjectCommand({ Bucket, Key }), { expiresIn: 300 });
+  const put = await getSignedUrl(served.client, new PutObjectCommand({ Bucket, Key }), {
+    expiresIn: 300,
+  });
   const answer = await fetch(put, { method: 'PUT', body: new Uint8Array(body) });
   expect(answer.status).toBe(200);
-  const get = await getSignedUrl(client, new GetObjectCommand({ Bucket, Key }), { expiresIn: 300 });
+  const get = await getSignedUrl(served.client, new GetObjectCommand({ Bucket, Key }), {
+    expiresIn: 300,
+  });
   const back = await fetch(get);
   expect(Buffer.from(await back.arrayBuffer()).equals(body)).toBe(true);
   expect((await fetch(get, { method: 'DELETE' })).status).toBe(403);
@@ -248,12 +239,14 @@ test('metadata and headers come back as they were given', async () => {
     ContentType: 'text/x-described',
     Metadata: { plain: 'value', 'with-dash': 'a, b' },
   };
-  await client.send(new PutObjectCommand({ Bucket, Key, Body: 'x', ...described }));
-  expect(await client.send(new HeadObjectCommand({ Bucket, Key }))).toMatchObject(described);
-  const overridden = await client.send(
+  await served.client.send(new PutObjectCommand({ Bucket, Key, Body: 'x', ...described }));
+  expect(await served.client.send(new HeadObjectCommand({ Bucket, Key }))).toMatchObject(described);
+  const overridden = await served.client.send(
     new GetObjectCommand({ Bucket, Key, ResponseContentType: 'text/other' }),
   );
   expect(overridden.ContentType).toBe('text/other');
-  await client.send(new DeleteObjectCommand({ Bucket, Key }));
-  expect(await refusalOf(client.send(new HeadObjectCommand({ Bucket, Key })))).toMatch(/^404 /);
+  await served.client.send(new DeleteObjectCommand({ Bucket, Key }));
+  expect(await refusalOf(served.client.send(new HeadObjectCommand({ Bucket, Key })))).toMatch(
+    /^404 /,
+  );
 });

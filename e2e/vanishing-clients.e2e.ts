@@ -2,44 +2,26 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AbortMultipartUploadCommand,
-  CreateBucketCommand,
   CreateMultipartUploadCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
-  type S3Client,
 } from '@aws-sdk/client-s3';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { DozoServer } from './harness/dozo-server.ts';
+import { expect, test } from 'vitest';
 import { randomBytesOf } from './harness/random-bytes.ts';
 import { openSocket, signedHead, type RequestShape } from './harness/raw-http.ts';
 import { drawSeed } from './harness/scale.ts';
-import { Scratch } from './harness/scratch.ts';
-import { sdkClient } from './harness/sdk-client.ts';
+import { serveBucket } from './harness/served-bucket.ts';
 import { SeededDraw } from './harness/seeded-draw.ts';
 
 const MIB = 1024 * 1024;
 const Bucket = 'vanishing';
-const scratch = new Scratch('vanishing');
+const served = serveBucket({ name: 'vanishing', bucket: Bucket, size: '2GiB' });
 const draw = new SeededDraw(drawSeed('vanishing'));
-let server: DozoServer;
-let client: S3Client;
-
-beforeAll(async () => {
-  server = await DozoServer.start({ dataDirectory: scratch.directory('data'), size: '2GiB' });
-  client = sdkClient(server);
-  await client.send(new CreateBucketCommand({ Bucket }));
-});
-
-afterAll(async () => {
-  client.destroy();
-  expect(await server.stop()).toBe(0);
-  scratch.remove();
-});
 
 /** Begins a PUT of 24 MiB and is gone somewhere in it. */
 async function vanish(request: RequestShape): Promise<void> {
-  const socket = await openSocket(server);
+  const socket = await openSocket(served.server);
   const body = randomBytesOf('vanishing', 24 * MIB);
   const sizeBytes = draw.integer(0, body.length);
   const isChunked = draw.fraction() < 0.5;
@@ -48,7 +30,7 @@ async function vanish(request: RequestShape): Promise<void> {
     : { 'content-length': String(body.length) };
   if (isChunked) framing['x-amz-decoded-content-length'] = String(body.length);
   const payload = isChunked ? 'STREAMING-UNSIGNED-PAYLOAD-TRAILER' : 'UNSIGNED-PAYLOAD';
-  socket.write(signedHead(server, { ...request, payload }, framing));
+  socket.write(signedHead(served.server, { ...request, payload }, framing));
   const part = body.subarray(0, sizeBytes);
   const opening = isChunked ? `1800010\r\n1800000\r\n` : '';
   await new Promise((resolve) => {
@@ -63,34 +45,36 @@ async function vanish(request: RequestShape): Promise<void> {
 /** Bytes that live records take, once they have stopped shrinking or are down to `goal`. */
 async function settledLiveBytes(goal: number): Promise<number> {
   for (let attempt = 0; attempt < 120; attempt += 1) {
-    if ((await server.liveBytes()) <= goal) break;
+    if ((await served.server.liveBytes()) <= goal) break;
     await sleep(500);
   }
-  return server.liveBytes();
+  return served.server.liveBytes();
 }
 
 test('forty uploads that break off leave neither an object nor a byte behind', async () => {
-  const before = await server.liveBytes();
+  const before = await served.server.liveBytes();
   for (let round = 0; round < 10; round += 1) {
     const path = `/${Bucket}/vanished-${round}`;
     await Promise.all([1, 2, 3, 4].map(() => vanish({ method: 'PUT', path })));
   }
-  const { KeyCount } = await client.send(new ListObjectsV2Command({ Bucket }));
+  const { KeyCount } = await served.client.send(new ListObjectsV2Command({ Bucket }));
   expect(KeyCount).toBe(0);
   // An intent record or two may still wait for the collector; chunks of 4 MiB must not.
   expect(await settledLiveBytes(before + MIB / 4)).toBeLessThanOrEqual(before + MIB / 4);
 });
 
 test('parts that break off, and the upload that is aborted after them, leave nothing', async () => {
-  const before = await server.liveBytes();
+  const before = await served.server.liveBytes();
   const Key = 'in-parts';
-  const { UploadId = '' } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key }));
+  const { UploadId = '' } = await served.client.send(
+    new CreateMultipartUploadCommand({ Bucket, Key }),
+  );
   const query = `partNumber=1&uploadId=${encodeURIComponent(UploadId)}`;
   for (let round = 0; round < 5; round += 1) {
     await vanish({ method: 'PUT', path: `/${Bucket}/${Key}`, query });
   }
-  await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }));
-  const { Uploads } = await client.send(new ListMultipartUploadsCommand({ Bucket }));
+  await served.client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }));
+  const { Uploads } = await served.client.send(new ListMultipartUploadsCommand({ Bucket }));
   expect(Uploads ?? []).toEqual([]);
   expect(await settledLiveBytes(before + MIB / 4)).toBeLessThanOrEqual(before + MIB / 4);
 });
@@ -98,9 +82,9 @@ test('parts that break off, and the upload that is aborted after them, leave not
 test('an object that is being overwritten by a client that vanishes stays as it was', async () => {
   const Key = 'overwritten';
   const body = randomBytesOf('stays', 9 * MIB);
-  const { ETag } = await client.send(new PutObjectCommand({ Bucket, Key, Body: body }));
+  const { ETag } = await served.client.send(new PutObjectCommand({ Bucket, Key, Body: body }));
   for (let round = 0; round < 5; round += 1)
     await vanish({ method: 'PUT', path: `/${Bucket}/${Key}` });
-  const { Contents } = await client.send(new ListObjectsV2Command({ Bucket, Prefix: Key }));
+  const { Contents } = await served.client.send(new ListObjectsV2Command({ Bucket, Prefix: Key }));
   expect(Contents?.map((entry) => [entry.ETag, entry.Size])).toEqual([[ETag, body.length]]);
 });
