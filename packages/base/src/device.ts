@@ -3,7 +3,11 @@
  *
  * What a device promises, and nothing more: a write is durable only after a flush that began after
  * the write had resolved has itself resolved. Until then a crash may keep the write, lose it, keep
- * some of its blocks, or keep it while it loses an earlier one. Reads see all resolved writes.
+ * some of its blocks, or keep it while it loses an earlier one. Reads see all resolved writes of this
+ * machine and path.
+ *
+ * Two paths to one disk (two machines, two loop devices on one file) do not share a page cache: a read
+ * through one may show what was there before the other wrote. The *uncached* methods go past it.
  */
 import { DozoError } from './errors.ts';
 
@@ -79,6 +83,31 @@ export interface Device {
    * that of either: `DEVICE_WRITE_FAILED` or `DEVICE_FLUSH_FAILED`.
    */
   writeDurably(offset: number, buffers: readonly Uint8Array[]): Promise<void>;
+
+  /**
+   * Reads like {@link read}, but what the disk holds, past every page cache: also what was written to
+   * it through another path, and never what a failed flush left in memory alone. Offset and length are
+   * multiples of `UNCACHED_BLOCK_BYTES` (asserted). Any memory will do; into that of `alignedBytes`
+   * there is no copy. A long read is made of several of at most 4 MiB, front to back.
+   *
+   * Where a file system has no such reads (some network and memory ones), cached pages are dropped as
+   * far as the kernel does it, and the read is an ordinary one.
+   */
+  readUncached(offset: number, into: Uint8Array): Promise<void>;
+
+  /**
+   * Writes like {@link writeDurably}, past the page cache; {@link read} sees it. Offset and the length
+   * of every buffer are multiples of `UNCACHED_BLOCK_BYTES` (asserted). More than 4 MiB, or more
+   * buffers than the kernel takes, are several writes, front to back. Where a file system has no such
+   * writes it is {@link writeDurably}.
+   */
+  writeUncached(offset: number, buffers: readonly Uint8Array[]): Promise<void>;
+
+  /**
+   * Forgets cached pages of the device that are not waiting to be written, so that a {@link read} asks
+   * the disk. A hint: pages that are in use may stay. What must not be stale is read uncached.
+   */
+  dropCache(): Promise<void>;
 
   /** Makes all writes that had resolved before this call durable. */
   flush(): Promise<void>;

@@ -1,3 +1,4 @@
+export { alignedBytes, isAligned, UNCACHED_BLOCK_BYTES } from './aligned-bytes.ts';
 export { assert, AssertionError, unreachable } from './assert.ts';
 export { binaryStringOf, bytesOfBinaryString, writeBinaryString } from './binary-string.ts';
 export type { Brand } from './brand.ts';

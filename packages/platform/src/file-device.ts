@@ -6,17 +6,20 @@
  * pool, so that a disk that hangs does not hang the process. A write is one `pwritev`; only when the kernel takes
  * less than all of it, or there are more buffers than it allows, do more calls follow, in order. A
  * flush is one `fdatasync`. A durable write goes through a second description of the same file that
- * was opened `O_DSYNC`: one job of the thread pool and one turn of the event loop instead of two. Nothing is ever retried after an error: the kernel may have dropped dirty
+ * was opened `O_DSYNC`: one job of the thread pool and one turn of the event loop instead of two.
+ * What goes past the page cache has a third one (`direct-file.ts`). Nothing is ever retried after an error: the kernel may have dropped dirty
  * pages and would report success the next time (fsyncgate, PostgreSQL wiki, 2018).
  */
-import { assert, DeviceError } from '@dozo/base';
+import { assert, DeviceError, UNCACHED_BLOCK_BYTES } from '@dozo/base';
 import type { Device, LockIdentity } from '@dozo/base';
 
+import { DirectFile } from './direct-file.ts';
 import { kernelErrorName } from './errors.ts';
-import { closeFile, readAt, syncData, writeAllAt } from './file-calls.ts';
+import { closeFile, readAt, syncData } from './file-calls.ts';
 import { CACHED_READ_BYTES_MAX } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
-import { CACHED_READS_PER_TURN_MAX, WRITE_BUFFERS_MAX, WRITE_CALL_BYTES_MAX } from './limits.ts';
+import { CACHED_READS_PER_TURN_MAX } from './limits.ts';
+import { writeAll } from './write-all.ts';
 
 /** What {@link FileDevice} is made of; it owns the descriptor from then on. */
 export interface FileDeviceParts {
@@ -24,6 +27,8 @@ export interface FileDeviceParts {
   readonly descriptor: number;
   /** The same file opened `O_DSYNC`, where that was possible. Owned as well. */
   readonly durableDescriptor?: number | undefined;
+  /** The same file opened `O_DIRECT | O_DSYNC`, where that was possible. Owned as well. */
+  readonly directDescriptor?: number | undefined;
   readonly kernel: Kernel;
   readonly kind: 'block' | 'file';
   readonly sizeBytes: number;
@@ -39,6 +44,7 @@ export class FileDevice implements Device {
   readonly sizeBytes: number;
   readonly lockIdentity: LockIdentity;
   readonly #parts: FileDeviceParts;
+  readonly #direct: DirectFile | undefined;
   #runningCount = 0;
   #cachedReadsOfTurn = 0;
   #whenIdle: (() => void) | undefined;
@@ -49,6 +55,25 @@ export class FileDevice implements Device {
     this.sizeBytes = parts.sizeBytes;
     this.lockIdentity = parts.lockIdentity;
     this.#parts = parts;
+    const { directDescriptor } = parts;
+    this.#direct = directDescriptor === undefined ? undefined : new DirectFile(directDescriptor);
+  }
+
+  /**
+   * The number of the descriptor that holds the kernel's lock. Given to a child process (an entry of
+   * `stdio` of `spawn`), the child holds the lock too, until it and its heirs have ended or closed it,
+   * even if this device is closed. Nobody else may close it or read and write through it.
+   */
+  get descriptor(): number {
+    return this.#parts.descriptor;
+  }
+
+  /**
+   * Whether uncached reads and writes really go past the page cache. False where the file system
+   * refuses them, or without `/proc`. It may turn false with the first one.
+   */
+  get isDirect(): boolean {
+    return this.#direct !== undefined && !this.#direct.isRefused;
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
@@ -56,16 +81,39 @@ export class FileDevice implements Device {
     try {
       this.#checkRange('read', offset, into.length);
       if (this.#readCached(offset, into)) return;
-      let done = 0;
-      while (done < into.length) {
-        const count = await readAt(this.#parts.descriptor, into, done, offset + done);
-        if (count === 0) throw this.#failure('read', offset, 'the device ends before it');
-        done += count;
-      }
+      await this.#readAll(offset, into);
     } catch (error) {
       throw this.#failure('read', offset, error);
     } finally {
       this.#end();
+    }
+  }
+
+  async readUncached(offset: number, into: Uint8Array): Promise<void> {
+    assertWholeBlocks(offset, [into]);
+    this.#begin('read');
+    try {
+      this.#checkRange('read', offset, into.length);
+      if (into.length === 0) return;
+      const outcome = (await this.#direct?.read(offset, into)) ?? 'refused';
+      if (outcome === 'short') throw this.#failure('read', offset, 'the device ends before it');
+      if (outcome === 'done') return;
+      // The pool thread's read comes after the pages were dropped, and never from `readCached`.
+      await this.#parts.kernel.dropCached(this.#parts.descriptor, offset, into.length);
+      await this.#readAll(offset, into);
+    } catch (error) {
+      throw this.#failure('read', offset, error);
+    } finally {
+      this.#end();
+    }
+  }
+
+  async #readAll(offset: number, into: Uint8Array): Promise<void> {
+    let done = 0;
+    while (done < into.length) {
+      const count = await readAt(this.#parts.descriptor, into, done, offset + done);
+      if (count === 0) throw this.#failure('read', offset, 'the device ends before it');
+      done += count;
     }
   }
 
@@ -79,12 +127,44 @@ export class FileDevice implements Device {
     if (durableDescriptor === undefined) await this.flush();
   }
 
+  async writeUncached(offset: number, buffers: readonly Uint8Array[]): Promise<void> {
+    assertWholeBlocks(offset, buffers);
+    if (!this.isDirect || !(await this.#writeDirectly(offset, buffers))) {
+      await this.writeDurably(offset, buffers);
+    }
+  }
+
+  /** False when the file system refuses it; nothing is written then. */
+  async #writeDirectly(offset: number, buffers: readonly Uint8Array[]): Promise<boolean> {
+    assert(!this.#parts.isReadOnly, 'writing to a device that is open for reading');
+    this.#begin('write');
+    try {
+      const sizeBytes = sizeOf(buffers);
+      this.#checkRange('write', offset, sizeBytes);
+      const outcome = (await this.#direct?.write(offset, buffers)) ?? 'refused';
+      if (outcome === 'short') throw this.#failure('write', offset, 'the kernel took no bytes');
+      return outcome === 'done';
+    } catch (error) {
+      throw this.#failure('write', offset, error);
+    } finally {
+      this.#end();
+    }
+  }
+
+  async dropCache(): Promise<void> {
+    this.#begin('drop the cache');
+    try {
+      await this.#parts.kernel.dropCached(this.#parts.descriptor, 0, 0);
+    } finally {
+      this.#end();
+    }
+  }
+
   async #write(descriptor: number, offset: number, buffers: readonly Uint8Array[]): Promise<void> {
     assert(!this.#parts.isReadOnly, 'writing to a device that is open for reading');
     this.#begin('write');
     try {
-      let sizeBytes = 0;
-      for (const buffer of buffers) sizeBytes += buffer.length;
+      const sizeBytes = sizeOf(buffers);
       this.#checkRange('write', offset, sizeBytes);
       const done = await writeAll(descriptor, offset, buffers, sizeBytes);
       if (done < sizeBytes) {
@@ -133,8 +213,9 @@ export class FileDevice implements Device {
         this.#whenIdle = resolve;
       });
     }
-    const { durableDescriptor } = this.#parts;
-    if (durableDescriptor !== undefined) await closeFile(durableDescriptor);
+    for (const more of [this.#parts.durableDescriptor, this.#parts.directDescriptor]) {
+      if (more !== undefined) await closeFile(more);
+    }
     // The kernel's lock belongs to this open file description and goes with it.
     await closeFile(this.#parts.descriptor);
   }
@@ -194,42 +275,13 @@ const CODES = {
   flush: 'DEVICE_FLUSH_FAILED',
 } as const;
 
-/** Writes until all is written or the kernel takes nothing any more; returns how much it took. */
-async function writeAll(
-  descriptor: number,
-  offset: number,
-  buffers: readonly Uint8Array[],
-  sizeBytes: number,
-): Promise<number> {
-  let rest = buffers;
-  let done = 0;
-  while (done < sizeBytes) {
-    const count = await writeAllAt(descriptor, oneCall(rest), offset + done);
-    if (count === 0) break;
-    done += count;
-    if (done < sizeBytes) rest = without(rest, count);
-  }
-  return done;
-}
-
-/** As many of `buffers` as the kernel takes in one call; at least one. */
-function oneCall(buffers: readonly Uint8Array[]): readonly Uint8Array[] {
+function sizeOf(buffers: readonly Uint8Array[]): number {
   let sizeBytes = 0;
-  let count = 0;
-  for (const buffer of buffers) {
-    sizeBytes += buffer.length;
-    if (count === WRITE_BUFFERS_MAX || (count > 0 && sizeBytes > WRITE_CALL_BYTES_MAX)) break;
-    count++;
-  }
-  return count === buffers.length ? buffers : buffers.slice(0, count);
+  for (const buffer of buffers) sizeBytes += buffer.length;
+  return sizeBytes;
 }
 
-/** What is left of `buffers` after their first `count` bytes. */
-function without(buffers: readonly Uint8Array[], count: number): readonly Uint8Array[] {
-  let left = count;
-  for (const [index, buffer] of buffers.entries()) {
-    if (left < buffer.length) return [buffer.subarray(left), ...buffers.slice(index + 1)];
-    left -= buffer.length;
-  }
-  return [];
+function assertWholeBlocks(offset: number, buffers: readonly Uint8Array[]): void {
+  const areWhole = buffers.every(({ length }) => length % UNCACHED_BLOCK_BYTES === 0);
+  assert(areWhole && offset % UNCACHED_BLOCK_BYTES === 0, 'an uncached transfer is whole blocks');
 }

@@ -2,6 +2,7 @@ export { createDeviceFile } from './create-device-file.ts';
 export type { CreateDeviceFileOptions } from './create-device-file.ts';
 export { PlatformError } from './errors.ts';
 export type { PlatformErrorDetail } from './errors.ts';
+export type { FileDevice } from './file-device.ts';
 export { readHostIdentity } from './host-identity.ts';
 export type { HostIdentity } from './host-identity.ts';
 export { openFileDevice } from './open-file-device.ts';

@@ -5,7 +5,7 @@
  * name of the error (`EAGAIN`), because each of them is expected to fail somewhere. What can
  * take long runs on a thread of the pool.
  *
- * Source: flock(2), fallocate(2), ioctl_list(2), clock_gettime(2), `linux/fs.h`, `linux/falloc.h`.
+ * Source: flock(2), fallocate(2), posix_fadvise(2), ioctl_list(2), clock_gettime(2), `linux/fs.h`, `linux/falloc.h`.
  */
 import { getSystemErrorName } from 'node:util';
 import type koffi from 'koffi';
@@ -38,6 +38,11 @@ export interface Kernel {
    * is unchanged. At most {@link CACHED_READ_BYTES_MAX} bytes.
    */
   readCached(descriptor: number, offset: number, into: Uint8Array): boolean;
+  /**
+   * Forgets cached pages of a range that are not waiting to be written; a size of 0 means to the end.
+   * A hint: it says nothing of how it went.
+   */
+  dropCached(descriptor: number, offset: number, sizeBytes: number): Promise<void>;
   /** `CLOCK_BOOTTIME` in ms: it counts suspended time. */
   bootTimeMs(): number;
 }
@@ -49,6 +54,7 @@ const BLKDISCARD = 0x1277;
 const BLKGETSIZE64 = 0x80081272;
 const BLKROGET = 0x125e;
 const RWF_NOWAIT = 8;
+const POSIX_FADV_DONTNEED = 4;
 const CLOCK_BOOTTIME = 7;
 
 let loaded: Kernel | undefined;
@@ -88,6 +94,9 @@ function bindKernel(foreign: typeof koffi): Kernel {
   const flock = library.func('int flock(int descriptor, int operation)');
   const fallocate = library.func(
     'int fallocate(int descriptor, int mode, int64_t at, int64_t size)',
+  );
+  const fadvise = library.func(
+    'int posix_fadvise(int descriptor, int64_t at, int64_t size, int advice)',
   );
   const ioctl = library.func('int ioctl(int descriptor, unsigned long request, void *argument)');
   const clockGettime = library.func('int clock_gettime(int clock, void *time)') as NativeCall;
@@ -158,6 +167,9 @@ function bindKernel(foreign: typeof koffi): Kernel {
       if (preadv2(descriptor, vector, 1, offset, RWF_NOWAIT) !== into.length) return false;
       into.set(cachedBytes.subarray(0, into.length));
       return true;
+    },
+    dropCached: async (descriptor, offset, sizeBytes) => {
+      await inBackground(fadvise, descriptor, offset, sizeBytes, POSIX_FADV_DONTNEED);
     },
     bootTimeMs: () => {
       clockGettime(CLOCK_BOOTTIME, time);

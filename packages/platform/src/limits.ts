@@ -17,6 +17,20 @@ export const ZERO_FILL_BYTES = 4 * 1024 * 1024;
  */
 export const CACHED_READS_PER_TURN_MAX = 64;
 
+/**
+ * Bytes of one uncached read, or of one uncached write from memory that is not aligned. Large enough
+ * to stream from any disk, small enough that a few of them in copy buffers do not count.
+ */
+export const UNCACHED_PIECE_BYTES_MAX = 4 * 1024 * 1024;
+
+/** An uncached transfer up to this goes through a small copy buffer: a slot, a record's head. */
+export const UNCACHED_SMALL_BYTES_MAX = 64 * 1024;
+
+/** Copy buffers of each of the two sizes that one device keeps; who finds none free waits. */
+export const UNCACHED_BUFFERS_MAX = 2;
+
+assert(UNCACHED_SMALL_BYTES_MAX < UNCACHED_PIECE_BYTES_MAX, 'small buffers are the smaller ones');
+
 /** Random bytes drawn from the kernel at once: one call serves 256 nonces of 16 bytes. */
 export const RANDOM_POOL_BYTES = 4096;
 

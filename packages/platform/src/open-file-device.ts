@@ -18,7 +18,7 @@ import { constants } from 'node:fs';
 import { stat, statfs } from 'node:fs/promises';
 import type { BigIntStats } from 'node:fs';
 import { DeviceError } from '@dozo/base';
-import type { Device, DeviceErrorDetail, LockIdentity } from '@dozo/base';
+import type { DeviceErrorDetail, LockIdentity } from '@dozo/base';
 
 import { isKernelError, kernelErrorName } from './errors.ts';
 import { closeFile, openFile, statDescriptor } from './file-calls.ts';
@@ -28,8 +28,12 @@ import type { Kernel } from './kernel.ts';
 
 export interface OpenFileDeviceOptions {
   readonly path: string;
-  /** `exclusive` takes the kernel's lock. `read-only` takes none and cannot write. */
-  readonly mode: 'exclusive' | 'read-only';
+  /**
+   * `exclusive` takes the kernel's lock. `read-only` takes none and cannot write. `unlocked` takes none
+   * and writes: it breaks the first invariant, and is only for tests and for `dozo lab`, which show
+   * that the layers above hold without the lock.
+   */
+  readonly mode: 'exclusive' | 'read-only' | 'unlocked';
   /**
    * Whether a discard gives a file's blocks back to its file system. Default false: the file was
    * allocated so that no write of the engine ever finds the file system full.
@@ -68,11 +72,11 @@ const LOCAL_FILE_SYSTEMS = new Set([
  * Rejects with `DEVICE_NOT_FOUND`, `DEVICE_BUSY`, `DEVICE_ACCESS_DENIED`, `DEVICE_NOT_USABLE`, and
  * `KERNEL_CALLS_UNAVAILABLE`.
  */
-export async function openFileDevice(options: OpenFileDeviceOptions): Promise<Device> {
+export async function openFileDevice(options: OpenFileDeviceOptions): Promise<FileDevice> {
   const { path, mode } = options;
   const kernel = options.kernel ?? (await loadKernel());
   const kind = await kindOfPath(path);
-  const access = mode === 'exclusive' ? constants.O_RDWR : constants.O_RDONLY;
+  const access = mode === 'read-only' ? constants.O_RDONLY : constants.O_RDWR;
   const exclusive = kind === 'block' && mode === 'exclusive' ? constants.O_EXCL : 0;
   let descriptor: number;
   try {
@@ -93,7 +97,7 @@ async function deviceOf(
   kernel: Kernel,
   kind: 'block' | 'file',
   descriptor: number,
-): Promise<Device> {
+): Promise<FileDevice> {
   const { path, mode } = options;
   const stats = await statDescriptor(descriptor);
   if (kindOf(stats) !== kind) {
@@ -103,7 +107,7 @@ async function deviceOf(
   if (typeof sizeBytes === 'string') throw notUsable(path, `its size is unknown (${sizeBytes})`);
   if (sizeBytes === 0) throw notUsable(path, 'it is empty');
   if (!Number.isSafeInteger(sizeBytes)) throw notUsable(path, 'it is larger than 8 PiB');
-  if (mode === 'exclusive' && kind === 'block' && kernel.isBlockDeviceReadOnly(descriptor)) {
+  if (mode !== 'read-only' && kind === 'block' && kernel.isBlockDeviceReadOnly(descriptor)) {
     const reason = 'the device is read-only. Make it writable (see blockdev --setrw)';
     throw deviceError('DEVICE_ACCESS_DENIED', path, reason);
   }
@@ -111,15 +115,25 @@ async function deviceOf(
     mode === 'exclusive'
       ? await lock({ path, kernel, kind, descriptor, stats })
       : ({ kind: 'none', name: '' } as const);
+  const isReadOnly = mode === 'read-only';
+  const durableDescriptor = isReadOnly ? undefined : await openDurably(descriptor);
+  let directDescriptor: number | undefined;
+  try {
+    directDescriptor = await openDirectly(descriptor, isReadOnly);
+  } catch (error) {
+    if (durableDescriptor !== undefined) await closeFile(durableDescriptor);
+    throw error;
+  }
   return new FileDevice({
     path,
     descriptor,
-    durableDescriptor: mode === 'exclusive' ? await openDurably(descriptor) : undefined,
+    durableDescriptor,
+    directDescriptor,
     kernel,
     kind,
     sizeBytes,
     lockIdentity,
-    isReadOnly: mode === 'read-only',
+    isReadOnly,
     punchesHoles: options.punchesHoles ?? false,
   });
 }
@@ -136,6 +150,22 @@ async function openDurably(descriptor: number): Promise<number | undefined> {
     return undefined;
   }
 }
+
+/**
+ * The same for transfers past the page cache. Undefined without `/proc`, and where the file system says
+ * that it has none; any other reason is an error: on a shared disk a stale read is a danger.
+ */
+async function openDirectly(descriptor: number, isReadOnly: boolean): Promise<number | undefined> {
+  const access = isReadOnly ? constants.O_RDONLY : constants.O_RDWR | constants.O_DSYNC;
+  try {
+    return await openFile(`/proc/self/fd/${descriptor}`, access | constants.O_DIRECT, 0);
+  } catch (error) {
+    if (REFUSALS.has(kernelErrorName(error))) return undefined;
+    throw error;
+  }
+}
+
+const REFUSALS = new Set(['EINVAL', 'EOPNOTSUPP', 'ENOENT', 'ENOTDIR']);
 
 async function lock(of: {
   readonly path: string;

@@ -9,7 +9,14 @@
  * A write's buffers are compared at its end with what they were at its beginning: changing them while
  * the device works on them is a bug that real devices punish rarely, and this one always.
  */
-import { assert, concatBytes, DeviceError, equalBytes, SeededRandom } from '@dozo/base';
+import {
+  assert,
+  concatBytes,
+  DeviceError,
+  equalBytes,
+  SeededRandom,
+  UNCACHED_BLOCK_BYTES,
+} from '@dozo/base';
 import type { Device, LockIdentity } from '@dozo/base';
 
 import type { SimulatedClock } from './simulated-clock.ts';
@@ -143,13 +150,27 @@ export class SimulatedDevice implements Device {
   }
 
   read(offset: number, into: Uint8Array): Promise<void> {
+    return this.#read(offset, into, () => {
+      this.#medium.readInto(offset, into);
+    });
+  }
+
+  /** Counted, watched and made to fail as a read. */
+  async readUncached(offset: number, into: Uint8Array): Promise<void> {
+    assertWholeBlocks(offset, [into]);
+    await this.#read(offset, into, () => {
+      this.#medium.readDiskInto(offset, into);
+    });
+  }
+
+  #read(offset: number, into: Uint8Array, fill: () => void): Promise<void> {
     return this.#run('read', offset, into.length, (fault) => {
       if (offset < 0 || offset + into.length > this.sizeBytes) {
         throw this.#failure('read', offset, 'past the end of the device');
       }
       return () => {
         if (fault?.effect === 'fail') throw this.#failure('read', offset, fault.cause ?? 'EIO');
-        this.#medium.readInto(offset, into);
+        fill();
         this.#counts.bytesRead += into.length;
         if (fault?.effect === 'corrupt' && into.length > 0) {
           const index = this.#random.below(into.length);
@@ -168,6 +189,18 @@ export class SimulatedDevice implements Device {
     const own: { write?: UnflushedWrite } = {};
     await this.#write(offset, buffers, (write) => (own.write = write));
     await this.#flush((write) => write === own.write);
+  }
+
+  /** Counted, watched and made to fail as a write and then a flush, which covers nothing else. */
+  async writeUncached(offset: number, buffers: readonly Uint8Array[]): Promise<void> {
+    assertWholeBlocks(offset, buffers);
+    await this.writeDurably(offset, buffers);
+  }
+
+  /** No operation of the device: neither counted nor watched. */
+  async dropCache(): Promise<void> {
+    if (this.#state === 'halted') await new Promise(() => undefined);
+    if (this.#state !== 'open') throw this.#closedError('drop the cache');
   }
 
   #write(
@@ -254,8 +287,7 @@ export class SimulatedDevice implements Device {
     );
     if (this.#state === 'halted') return new Promise(() => undefined);
     if (this.#state !== 'open') {
-      const message = `Cannot ${kind} on ${this.path}: it has been closed.`;
-      return Promise.reject(new DeviceError(message, { code: 'DEVICE_CLOSED', path: this.path }));
+      return Promise.reject(this.#closedError(kind));
     }
     const index = this.#operationCount++;
     this.#counts[kind]++;
@@ -302,6 +334,11 @@ export class SimulatedDevice implements Device {
     return taken;
   }
 
+  #closedError(action: string): DeviceError {
+    const message = `Cannot ${action} on ${this.path}: it has been closed.`;
+    return new DeviceError(message, { code: 'DEVICE_CLOSED', path: this.path });
+  }
+
   #failure(kind: 'read' | 'write' | 'flush', offset: number, cause: string): DeviceError {
     const code = (
       {
@@ -314,4 +351,9 @@ export class SimulatedDevice implements Device {
     const message = `Cannot ${kind} on ${this.path}${place}: ${cause}.`;
     return new DeviceError(message, { code, path: this.path, offset, cause });
   }
+}
+
+function assertWholeBlocks(offset: number, buffers: readonly Uint8Array[]): void {
+  const areWhole = buffers.every(({ length }) => length % UNCACHED_BLOCK_BYTES === 0);
+  assert(areWhole && offset % UNCACHED_BLOCK_BYTES === 0, 'an uncached transfer is whole blocks');
 }

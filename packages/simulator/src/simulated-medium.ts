@@ -1,14 +1,16 @@
 /**
  * What a simulated disk holds, and what a crash leaves of it.
  *
- * The medium keeps two versions of its content: *current*, what reads see, with every resolved write;
- * and *durable*, what a crash can no longer take. Writes in between are listed. A flush moves those
+ * The medium keeps three versions of its content: *current*, what reads see, with every resolved
+ * write; *disk*, what reads past the page cache see; and *durable*, what a crash can no longer take.
+ * Writes in between are listed. A flush moves those
  * that had resolved before it began to the durable version. A crash starts from the durable version
  * and keeps each listed write whole, in part or not at all, independently, which covers reordering: a
  * later one may survive an earlier one.
  *
  * A failed flush is modelled on Linux: the pages count as clean afterwards, so reads go on showing
  * the writes, and no later flush will write them. Code that retries a flush loses data here as there.
+ * Only there current and disk differ: the kernel writes dirty pages out before it reads past them.
  *
  * `fork` and `crash` make media of their own and cost no copy of the content, so that a test can try
  * a crash at every operation of one run.
@@ -44,6 +46,7 @@ export class SimulatedMedium {
   readonly sizeBytes: number;
   readonly lockIdentity: LockIdentity;
   #current = new PageStore();
+  #disk = new PageStore();
   #durable = new PageStore();
   #unflushed = new Set<UnflushedWrite>();
   #lockHolder: object | undefined;
@@ -67,6 +70,7 @@ export class SimulatedMedium {
   fork(): SimulatedMedium {
     const other = this.#sibling();
     other.#current = this.#current.fork();
+    other.#disk = this.#disk.fork();
     other.#durable = this.#durable.fork();
     for (const write of this.#unflushed) other.#unflushed.add({ ...write });
     return other;
@@ -83,9 +87,11 @@ export class SimulatedMedium {
     const keepProbability = random.pick([0, 0.5, 0.5, 0.9, 1]);
     if (kind === 'process') {
       after.#current = this.#current.fork();
+      after.#disk = this.#disk.fork();
       after.#durable = this.#durable.fork();
     } else {
       after.#current = this.#durable.fork();
+      after.#disk = this.#durable.fork();
     }
     for (const write of this.#unflushed) {
       if (kind === 'process' && write.isResolved) {
@@ -97,6 +103,7 @@ export class SimulatedMedium {
         const bytes = write.bytes.subarray(range.start, range.end);
         const offset = write.offset + range.start;
         after.#current.write(offset, bytes);
+        after.#disk.write(offset, bytes);
         if (kind === 'process') after.#unflushed.add({ offset, bytes, isResolved: true });
       }
     }
@@ -107,7 +114,7 @@ export class SimulatedMedium {
   /** Flips bits of the byte at `offset`, as rot does, in what reads see and in what a crash leaves. */
   corrupt(offset: number, mask = 1): void {
     assert(mask > 0 && mask < 256, 'a mask flips at least one bit of a byte');
-    for (const store of [this.#current, this.#durable]) {
+    for (const store of [this.#current, this.#disk, this.#durable]) {
       const byte = new Uint8Array(1);
       store.read(offset, byte);
       store.write(
@@ -129,14 +136,19 @@ export class SimulatedMedium {
     this.#checkRange(offset, bytes.length);
     // `slice` of a Node Buffer would be a view.
     const copy = Uint8Array.prototype.slice.call(bytes);
-    this.#current.write(offset, copy);
-    this.#durable.write(offset, copy);
+    for (const store of [this.#current, this.#disk, this.#durable]) store.write(offset, copy);
   }
 
   /** For `SimulatedDevice`: fills `into` with what reads see now. */
   readInto(offset: number, into: Uint8Array): void {
     this.#checkRange(offset, into.length);
     this.#current.read(offset, into);
+  }
+
+  /** For `SimulatedDevice`: fills `into` with what reads past the page cache see now. */
+  readDiskInto(offset: number, into: Uint8Array): void {
+    this.#checkRange(offset, into.length);
+    this.#disk.read(offset, into);
   }
 
   /** For `SimulatedDevice`: takes the lock for `holder` or throws `DEVICE_BUSY`. */
@@ -176,6 +188,7 @@ export class SimulatedMedium {
     this.#unflushed.delete(write);
     this.#unflushed.add(write);
     this.#current.write(write.offset, write.bytes);
+    this.#disk.write(write.offset, write.bytes);
   }
 
   /** For `SimulatedDevice`: the writes that a flush which begins now covers. */
@@ -195,6 +208,20 @@ export class SimulatedMedium {
     for (const write of writes) {
       if (!this.#unflushed.delete(write)) continue;
       if (random.chance(0.5)) this.#durable.write(write.offset, write.bytes);
+      else this.#takeFromDisk(write);
+    }
+  }
+
+  /** The pages count as clean and were never written: past the cache there is what was before. */
+  #takeFromDisk({ offset, bytes }: UnflushedWrite): void {
+    const before = new Uint8Array(bytes.length);
+    this.#durable.read(offset, before);
+    this.#disk.write(offset, before);
+    for (const other of this.#unflushed) {
+      const start = Math.max(offset, other.offset);
+      const end = Math.min(offset + bytes.length, other.offset + other.bytes.length);
+      if (!other.isResolved || start >= end) continue;
+      this.#disk.write(start, other.bytes.subarray(start - other.offset, end - other.offset));
     }
   }
 

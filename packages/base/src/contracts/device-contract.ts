@@ -1,4 +1,6 @@
 /** What every Device must do, as far as it can be seen without a crash. */
+import { alignedBytes, UNCACHED_BLOCK_BYTES } from '../aligned-bytes.ts';
+import { AssertionError } from '../assert.ts';
 import { equalBytes } from '../bytes.ts';
 import type { Device, DeviceErrorDetail } from '../device.ts';
 import { SeededRandom } from '../seeded-random.ts';
@@ -68,6 +70,12 @@ export function deviceContract(
     }),
     on('what was flushed is there after closing and opening again', keepsWhatWasFlushed),
     on('a durable write is read back, and refused outside the device', writesDurably),
+    on('what was written uncached is read either way, and the other way round', readsUncached),
+    on('an uncached transfer of many pieces arrives whole, from any memory', movesManyUncached),
+    on('an uncached write is there after closing and opening again', keepsWhatWasWrittenUncached),
+    on('an uncached transfer is refused outside the device', refusesUncachedOutside),
+    on('an uncached transfer that is not whole blocks is an assertion', demandsWholeBlocks),
+    on('dropping the cache loses nothing', dropsCache),
     on('a discard leaves everything around it alone', discardsOnlyItsRange),
     on('a second exclusive opener is refused until the first has closed', excludesOthers),
     on('a reader without a lock gets in beside the holder', async (device, under) => {
@@ -167,6 +175,108 @@ async function writesDurably(device: Device, under: DeviceUnderTest): Promise<vo
   await again.close();
 }
 
+async function readsUncached(device: Device, under: DeviceUnderTest): Promise<void> {
+  const random = new SeededRandom(10);
+  const bytes = random.bytes(4 * BLOCK);
+  await device.write(BLOCK, [bytes]);
+  demand(equalBytes(await readUncached(device, BLOCK, bytes.length), bytes), 'not yet flushed');
+  demand(equalBytes(await readBytes(device, BLOCK, bytes.length), bytes), 'read into the cache');
+  const [one, two] = [random.bytes(BLOCK), random.bytes(BLOCK)];
+  await device.writeUncached(2 * BLOCK, [one, two]);
+  bytes.set(one, BLOCK);
+  bytes.set(two, 2 * BLOCK);
+  demand(equalBytes(await readBytes(device, BLOCK, bytes.length), bytes), 'the cache follows');
+  demand(equalBytes(await readUncached(device, BLOCK, bytes.length), bytes), 'as does the disk');
+  const reader = await under.openReadOnly();
+  demand(equalBytes(await readUncached(reader, BLOCK, bytes.length), bytes), 'to a reader as well');
+  await reader.dropCache();
+  await reader.close();
+}
+
+async function movesManyUncached(device: Device): Promise<void> {
+  const sizeBytes = 5 * 1024 * 1024;
+  const bytes = new SeededRandom(11).bytes(sizeBytes);
+  const aligned = alignedBytes(sizeBytes + BLOCK);
+  aligned.set(bytes);
+  for (const source of [bytes, aligned.subarray(0, sizeBytes)]) {
+    await device.writeUncached(0, [new Uint8Array(sizeBytes)]);
+    const cut = 3 * 1024 * 1024;
+    await device.writeUncached(0, [source.subarray(0, cut), source.subarray(cut)]);
+    demand(equalBytes(await readUncached(device, 0, sizeBytes), bytes), 'into plain memory');
+    const into = alignedBytes(sizeBytes + BLOCK).subarray(BLOCK);
+    await device.readUncached(0, into);
+    demand(equalBytes(into, bytes), 'into aligned memory');
+    const odd = new Uint8Array(sizeBytes + 1).subarray(1);
+    await device.readUncached(0, odd);
+    demand(equalBytes(odd, bytes), 'into memory at an odd address');
+  }
+  const blocks = Array.from({ length: 1100 }, (_, index) =>
+    aligned.subarray(index * BLOCK, (index + 1) * BLOCK),
+  );
+  await device.writeUncached(BLOCK, blocks);
+  const end = 1100 * BLOCK;
+  demand(
+    equalBytes(await readUncached(device, BLOCK, end), bytes.subarray(0, end)),
+    'many buffers',
+  );
+  await device.writeUncached(0, []);
+  await device.readUncached(0, new Uint8Array(0));
+  const reads = Array.from({ length: 16 }, (_, index) =>
+    readUncached(device, index * BLOCK, BLOCK),
+  );
+  const found = await Promise.all(reads);
+  demand(
+    found.every((block, index) => {
+      const start = Math.max(0, index - 1) * BLOCK;
+      return equalBytes(block, bytes.subarray(start, start + BLOCK));
+    }),
+    'many at once do not mix',
+  );
+}
+
+async function keepsWhatWasWrittenUncached(device: Device, under: DeviceUnderTest): Promise<void> {
+  const bytes = new SeededRandom(12).bytes(BLOCK);
+  await device.writeUncached(device.sizeBytes - BLOCK, [bytes]);
+  await device.close();
+  const again = await under.open();
+  const found = await readUncached(again, again.sizeBytes - BLOCK, BLOCK);
+  demand(equalBytes(found, bytes), 'it is there after opening again');
+  await again.close();
+}
+
+async function refusesUncachedOutside(device: Device): Promise<void> {
+  const bytes = new SeededRandom(13).bytes(2 * BLOCK);
+  for (const offset of [-BLOCK, device.sizeBytes - BLOCK, device.sizeBytes, 2 ** 53]) {
+    const read = device.readUncached(offset, new Uint8Array(2 * BLOCK));
+    demandDetail(await demandRejection(read, 'DEVICE_READ_FAILED'), device.path, offset);
+    const write = device.writeUncached(offset, [bytes]);
+    demandDetail(await demandRejection(write, 'DEVICE_WRITE_FAILED'), device.path, offset);
+  }
+  const last = await readBytes(device, device.sizeBytes - BLOCK, BLOCK);
+  demand(equalBytes(last, new Uint8Array(BLOCK)), 'nothing was written');
+}
+
+async function demandsWholeBlocks(device: Device): Promise<void> {
+  demand(BLOCK === UNCACHED_BLOCK_BYTES, 'a block is one of uncached transfers');
+  const bytes = new Uint8Array(BLOCK);
+  await demandAssertion(() => device.readUncached(512, bytes));
+  await demandAssertion(() => device.readUncached(0, bytes.subarray(1)));
+  await demandAssertion(() => device.writeUncached(512, [bytes]));
+  await demandAssertion(() =>
+    device.writeUncached(0, [bytes.subarray(2048), bytes.subarray(2048)]),
+  );
+}
+
+async function dropsCache(device: Device): Promise<void> {
+  const bytes = new SeededRandom(14).bytes(16 * BLOCK);
+  await device.write(0, [bytes]);
+  await device.dropCache();
+  demand(equalBytes(await readBytes(device, 0, bytes.length), bytes), 'what was not yet flushed');
+  await device.flush();
+  await device.dropCache();
+  demand(equalBytes(await readBytes(device, 0, bytes.length), bytes), 'what was flushed');
+}
+
 async function discardsOnlyItsRange(device: Device): Promise<void> {
   const bytes = new SeededRandom(6).bytes(64 * BLOCK);
   await device.write(0, [bytes]);
@@ -207,6 +317,9 @@ async function closes(device: Device): Promise<void> {
   const operations = [
     device.read(0, new Uint8Array(1)),
     device.write(0, [new Uint8Array(1)]),
+    device.readUncached(0, new Uint8Array(BLOCK)),
+    device.writeUncached(0, [new Uint8Array(BLOCK)]),
+    device.dropCache(),
     device.flush(),
     device.discard(0, BLOCK),
   ];
@@ -217,6 +330,27 @@ async function readBytes(device: Device, offset: number, sizeBytes: number): Pro
   const into = new Uint8Array(sizeBytes);
   await device.read(offset, into);
   return into;
+}
+
+async function readUncached(
+  device: Device,
+  offset: number,
+  sizeBytes: number,
+): Promise<Uint8Array> {
+  const into = new Uint8Array(sizeBytes);
+  await device.readUncached(offset, into);
+  return into;
+}
+
+/** An assertion may be thrown at once or reject the promise. */
+async function demandAssertion(operation: () => Promise<void>): Promise<void> {
+  let outcome: unknown;
+  try {
+    await operation();
+  } catch (error) {
+    outcome = error;
+  }
+  demand(outcome instanceof AssertionError, 'it is an assertion');
 }
 
 function demandDetail(found: unknown, path: string, offset: number): void {
