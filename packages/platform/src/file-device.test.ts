@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { constants, openSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { closeSync, constants, openSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { chmod, mkdtemp, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { FileDevice } from './file-device.ts';
 import { loadKernel } from './kernel.ts';
+import type { Kernel } from './kernel.ts';
 import { openFileDevice } from './open-file-device.ts';
 
 const SIZE_BYTES = 16 * 1024 * 1024;
@@ -29,7 +30,9 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-async function openDisk(mode: 'exclusive' | 'read-only' = 'exclusive'): Promise<Device> {
+async function openDisk(
+  mode: 'exclusive' | 'read-only' | 'unlocked' = 'exclusive',
+): Promise<FileDevice> {
   const device = await openFileDevice({ path, mode });
   opened.push(device);
   return device;
@@ -183,6 +186,97 @@ describe('reading what is in the page cache', () => {
   });
 });
 
+describe('past the page cache', () => {
+  const block = (fill: number): Uint8Array => new Uint8Array(4096).fill(fill);
+
+  async function openWith(kernel: Partial<Kernel>, directDescriptor?: number): Promise<FileDevice> {
+    const device = new FileDevice({
+      path,
+      descriptor: openSync(path, constants.O_RDWR),
+      directDescriptor,
+      kernel: { ...(await loadKernel()), ...kernel },
+      kind: 'file',
+      sizeBytes: SIZE_BYTES,
+      lockIdentity: { kind: 'none', name: '' },
+      isReadOnly: false,
+      punchesHoles: false,
+    });
+    opened.push(device);
+    return device;
+  }
+
+  it('drops the pages before it reads where there is no such read', async () => {
+    const dropped: string[] = [];
+    const device = await openWith({
+      dropCached: (_, offset, sizeBytes) => {
+        dropped.push(`${String(offset)} ${String(sizeBytes)}`);
+        return Promise.resolve();
+      },
+    });
+    expect(device.isDirect).toBe(false);
+    await device.writeUncached(4096, [block(1)]);
+    const into = block(0);
+    await device.readUncached(4096, into);
+    expect(into).toEqual(block(1));
+    await device.dropCache();
+    expect(dropped).toEqual(['4096 4096', '0 0']);
+  });
+
+  it('goes on through the cache when the first transfer is refused, but not a later one', async () => {
+    const accepting = openSync(path, constants.O_RDONLY | constants.O_DIRECT);
+    // It refuses every read, and every write of what is no number, as such a file system would do it.
+    const refusing = openSync('/proc/self/clear_refs', constants.O_RDWR);
+    const device = await openWith({}, refusing);
+    await device.writeUncached(0, [block(2)]);
+    expect(device.isDirect).toBe(false);
+    const into = block(0);
+    await device.readUncached(0, into);
+    expect(into).toEqual(block(2));
+    const other = await openWith({}, accepting);
+    await other.readUncached(0, into);
+    closeSync(accepting);
+    // The lowest free number is the one that was just closed.
+    expect(openSync('/proc/self/clear_refs', constants.O_RDWR)).toBe(accepting);
+    await expect(other.writeUncached(0, [block(3)])).rejects.toMatchObject({
+      detail: { code: 'DEVICE_WRITE_FAILED', cause: 'EINVAL' },
+    });
+    expect(other.isDirect).toBe(true);
+  });
+
+  it('reports what the kernel says, and a device that ends too early', async () => {
+    const short = join(directory, 'short');
+    await writeFile(short, block(1));
+    const device = await openWith({}, openSync(short, constants.O_RDWR | constants.O_DIRECT));
+    await expect(device.readUncached(0, new Uint8Array(8192))).rejects.toMatchObject({
+      detail: { code: 'DEVICE_READ_FAILED', offset: 0, cause: 'the device ends before it' },
+    });
+    const full = await openWith({}, openSync('/dev/full', constants.O_RDWR));
+    await expect(full.writeUncached(4096, [block(1)])).rejects.toMatchObject({
+      detail: { code: 'DEVICE_WRITE_FAILED', offset: 4096, cause: 'ENOSPC' },
+    });
+    const readOnly = await openDisk('read-only');
+    await expect(readOnly.writeUncached(0, [block(1)])).rejects.toThrow('open for reading');
+  });
+
+  it('waits for a copy buffer when all are in use, and everything arrives', async () => {
+    const device = await openDisk();
+    const sizeBytes = 5 * 1024 * 1024;
+    await device.writeUncached(0, [new Uint8Array(sizeBytes).fill(7)]);
+    const long = Array.from({ length: 6 }, async () => {
+      const into = new Uint8Array(sizeBytes);
+      await device.readUncached(0, into);
+      return into.every((byte) => byte === 7);
+    });
+    const short = Array.from({ length: 6 }, async (_, index) => {
+      await device.writeUncached(sizeBytes + index * 4096, [block(index)]);
+      const into = block(99);
+      await device.readUncached(sizeBytes + index * 4096, into);
+      return into.every((byte) => byte === index);
+    });
+    expect(await Promise.all([...long, ...short])).toEqual(Array(12).fill(true));
+  });
+});
+
 describe('closing', () => {
   it('waits for what runs, happens once, and refuses what comes later', async () => {
     const device = await openDisk();
@@ -226,6 +320,32 @@ describe('the kernel lock on a file', () => {
       child.stdin.end();
       await once(child, 'exit');
     }
+  });
+
+  it('is held by a child process that is given the descriptor, after the device was closed', async () => {
+    const device = await openFileDevice({ path, mode: 'exclusive' });
+    const child = spawn('/bin/sh', ['-c', 'echo started; read line'], {
+      stdio: ['pipe', 'pipe', 'inherit', device.descriptor],
+    });
+    const exited = once(child, 'exit');
+    await once(child.stdout, 'data');
+    await device.close();
+    await expect(openDisk()).rejects.toMatchObject({ code: 'DEVICE_BUSY' });
+    child.stdin.end();
+    await exited;
+    await expect(openDisk()).resolves.toBeDefined();
+  });
+
+  it('is neither taken nor respected by a writer that asks for none', async () => {
+    const holder = await openDisk();
+    const other = await openDisk('unlocked');
+    expect(other.lockIdentity).toEqual({ kind: 'none', name: '' });
+    await other.write(0, [new Uint8Array(10).fill(4)]);
+    const into = new Uint8Array(10);
+    await holder.read(0, into);
+    expect(into).toEqual(new Uint8Array(10).fill(4));
+    await holder.close();
+    await expect(openDisk()).resolves.toBeDefined();
   });
 
   it('gives no identity where a file system says yes to every locker', async () => {

@@ -64,12 +64,53 @@ describe.runIf(canUseLoopDevices())('a block device', () => {
     await second.close();
   });
 
+  it('shows past the page cache what was written through another path to the same disk', async () => {
+    const otherPath = losetup('--find', '--show', join(directory, 'disk'));
+    try {
+      const ours = await openFileDevice({ path, mode: 'exclusive' });
+      // Another device to the kernel: its exclusive opener does not exclude ours.
+      const theirs = await openFileDevice({ path: otherPath, mode: 'exclusive' });
+      expect(ours.isDirect && theirs.isDirect).toBe(true);
+      const [old, fresh, into] = [1, 2, 0].map((fill) => new Uint8Array(4096).fill(fill));
+      if (old === undefined || fresh === undefined || into === undefined) throw new Error('three');
+      await ours.writeUncached(65_536, [old]);
+      await theirs.read(65_536, into);
+      await ours.writeUncached(65_536, [fresh]);
+      await theirs.read(65_536, into);
+      expect(into, 'the cache is stale').toEqual(old);
+      await theirs.readUncached(65_536, into);
+      expect(into).toEqual(fresh);
+      await theirs.dropCache();
+      await theirs.read(65_536, into.fill(0));
+      expect(into, 'the cache was dropped').toEqual(fresh);
+      await ours.close();
+      await theirs.close();
+    } finally {
+      losetup('--detach', otherPath);
+    }
+  });
+
+  it('is written without a lock beside its holder when that is asked for', async () => {
+    const holder = await openFileDevice({ path, mode: 'exclusive' });
+    const other = await openFileDevice({ path, mode: 'unlocked' });
+    expect(other.lockIdentity).toEqual({ kind: 'none', name: '' });
+    const bytes = new Uint8Array(4096).fill(7);
+    await other.writeUncached(0, [bytes]);
+    const into = new Uint8Array(4096);
+    await holder.read(0, into);
+    expect(into).toEqual(bytes);
+    await other.close();
+    await holder.close();
+  });
+
   it('is refused to a writer when it is read-only', async () => {
     execFileSync('blockdev', ['--setro', path]);
     try {
-      await expect(openFileDevice({ path, mode: 'exclusive' })).rejects.toMatchObject({
-        detail: { code: 'DEVICE_ACCESS_DENIED', path },
-      });
+      for (const mode of ['exclusive', 'unlocked'] as const) {
+        await expect(openFileDevice({ path, mode })).rejects.toMatchObject({
+          detail: { code: 'DEVICE_ACCESS_DENIED', path },
+        });
+      }
     } finally {
       execFileSync('blockdev', ['--setrw', path]);
     }

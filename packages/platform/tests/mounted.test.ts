@@ -11,6 +11,7 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DEVICE_CONTRACT_BYTES_MIN, deviceContract } from '@dozo/base/contracts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { createDeviceFile, openFileDevice } from '../src/index.ts';
@@ -66,5 +67,29 @@ describe.runIf(canMount())('a file system of its own', () => {
       code: 'DEVICE_BUSY',
     });
     await device.close();
+  });
+
+  describe('that has no transfers past the page cache', () => {
+    const cases = deviceContract(async () => {
+      const mountPoint = join(directory, `ramfs-${String(mounted.length)}`);
+      await mkdir(mountPoint);
+      run('mount', '-t', 'ramfs', 'ramfs', mountPoint);
+      mounted.push(mountPoint);
+      const path = join(mountPoint, 'disk');
+      await writeFile(path, new Uint8Array(0));
+      await truncate(path, DEVICE_CONTRACT_BYTES_MIN);
+      return {
+        open: () => openFileDevice({ path, mode: 'exclusive' }),
+        openReadOnly: async () => {
+          const device = await openFileDevice({ path, mode: 'read-only' });
+          expect(device.isDirect).toBe(false);
+          return device;
+        },
+      };
+    }).filter(({ name }) => name.includes('cache') || name.includes('uncached'));
+
+    it.each(cases)('keeps the contract: $name', async ({ run: check }) => {
+      await expect(check()).resolves.toBeUndefined();
+    });
   });
 });
