@@ -1,8 +1,13 @@
-export { takeClaim } from './claim.ts';
-export type { Claim, ClaimChange, ClaimOptions } from './claim.ts';
-export { ClaimError } from './errors.ts';
+export { acquireClaim } from './acquire.ts';
+export type { AcquireOptions, ClaimProgress } from './acquire.ts';
+export type { Claim, ClaimChange } from './claim.ts';
+export { refuseIntervals, watchMsOf } from './claim-settings.ts';
+export type { ClaimSettings } from './claim-settings.ts';
+export type { ClaimSwitches } from './claim-switches.ts';
+export { ClaimError, describeProof } from './errors.ts';
 export type { ClaimErrorDetail } from './errors.ts';
 export { describeClaim } from './holder.ts';
+export { compareIdentities, isSameClaim } from './identity.ts';
 export {
   RESERVATION_SEGMENTS_MAX,
   RING_SLOTS_DEFAULT,
@@ -13,9 +18,11 @@ export {
 export { readRing } from './ring.ts';
 export type { Ring, RingPlace, RingSlot } from './ring.ts';
 export type {
+  Account,
   CheckpointPointer,
   ClaimIdentity,
   ClaimState,
+  DeathProof,
   FailedFlush,
   Holder,
   LogEnd,

@@ -1,15 +1,17 @@
 /**
  * The ring: a fixed run of slots that is the history of who held the device.
  *
- * Claim n lies in slot n modulo the number of slots. Reading takes the valid block with the higher
- * write counter of each slot. One damaged block beside a valid one is what a torn write leaves, and
+ * A claim lies in a slot that nobody needed any more when it was taken. Reading takes the valid block with
+ * the higher write counter of each slot. One damaged block beside a valid one is what a torn write leaves, and
  * harmless: every fact that recovery needs stands in both blocks of a slot before the claim serves.
  * Two damaged blocks cannot come from a torn write and are reported.
  */
+import { alignedBytes, assert } from '@dozo/base';
 import type { Device } from '@dozo/base';
+import { compareIdentities } from './identity.ts';
 import { SLOT_BLOCK_BYTES, SLOT_BYTES } from './limits.ts';
 import { decodeSlot } from './slot.ts';
-import type { Slot } from './slot.ts';
+import type { Slot, SlotBlock } from './slot.ts';
 
 /** Where a ring lies. */
 export interface RingPlace {
@@ -33,26 +35,108 @@ export interface RingSlot {
 export interface Ring {
   /** In order of index; those that were never written are left out. */
   readonly slots: readonly RingSlot[];
-  /** The claim with the highest incarnation. */
+  /** The highest claim. */
   readonly newest?: Slot;
-  /** The newest claim that has written a manifest: where recovery starts. */
+  /** The highest claim that has written a checkpoint: where recovery starts. */
   readonly newestWithCheckpoint?: Slot;
   /** Slots of which neither block is readable although they were written. */
   readonly lostSlots: readonly number[];
 }
 
-/** Reads the ring. Takes no lock and writes nothing. Rejects with `DEVICE_READ_FAILED`. */
-export async function readRing(device: Device, place: RingPlace): Promise<Ring> {
-  const bytes = new Uint8Array(place.slotCount * SLOT_BYTES);
-  await device.read(place.offset, bytes);
-  const slots: RingSlot[] = [];
-  for (let index = 0; index < place.slotCount; index++) {
-    const ringSlot = readRingSlot(bytes, index, place.deviceId);
-    if (ringSlot !== undefined) slots.push(ringSlot);
+/**
+ * Reads a ring again and again, past every cache. A holder does so once a second for as long as it
+ * lives, so what has not changed is not decoded again: a block whose magic and checksum field are as
+ * they were is what it was. (What rots in memory that long is not what this ring is for; a reader that
+ * begins anew decodes everything.)
+ */
+export class RingReader {
+  readonly #device: Device;
+  readonly #place: RingPlace;
+  readonly #bytes: Uint8Array;
+  readonly #words: Uint32Array;
+  /** Magic and checksum of each block as it was decoded. */
+  readonly #known: Uint32Array;
+  readonly #blocks: (SlotBlock | undefined)[];
+  #ring: Ring | undefined;
+  #isReading = false;
+
+  constructor(device: Device, place: RingPlace) {
+    this.#device = device;
+    this.#place = place;
+    this.#bytes = alignedBytes(place.slotCount * SLOT_BYTES);
+    const { buffer, byteOffset, length } = this.#bytes;
+    this.#words = new Uint32Array(buffer, byteOffset, length / 4);
+    this.#known = new Uint32Array(4 * place.slotCount);
+    this.#blocks = new Array<SlotBlock | undefined>(2 * place.slotCount).fill(EMPTY);
   }
+
+  /**
+   * Reads the ring as it is on the disk. One call at a time. Rejects with `DEVICE_READ_FAILED`.
+   *
+   * A slot that seems lost is looked at twice: a reader that is slow may meet both of its blocks in the
+   * middle of being written.
+   */
+  async read(): Promise<Ring> {
+    const ring = await this.#readOnce();
+    return ring.lostSlots.length === 0 ? ring : this.#readOnce();
+  }
+
+  async #readOnce(): Promise<Ring> {
+    assert(!this.#isReading, 'two reads of a ring overlap');
+    this.#isReading = true;
+    try {
+      await this.#device.readUncached(this.#place.offset, this.#bytes);
+    } finally {
+      this.#isReading = false;
+    }
+    const hasChanged = this.#decode();
+    if (this.#ring === undefined || hasChanged) this.#ring = this.#assemble();
+    return this.#ring;
+  }
+
+  #decode(): boolean {
+    let hasChanged = false;
+    const [words, known] = [this.#words, this.#known];
+    for (let block = 0; block < this.#blocks.length; block++) {
+      const at = block * BLOCK_WORDS;
+      const magic = words[at] as number;
+      const checksum = words[at + CHECKSUM_WORD] as number;
+      if (magic === known[2 * block] && checksum === known[2 * block + 1]) continue;
+      hasChanged = true;
+      known[2 * block] = magic;
+      known[2 * block + 1] = checksum;
+      const start = block * SLOT_BLOCK_BYTES;
+      const bytes = this.#bytes.subarray(start, start + SLOT_BLOCK_BYTES);
+      const decoded = decodeSlot(bytes, this.#place.deviceId);
+      this.#blocks[block] = decoded;
+      // Torn in the middle of being written: its end may come without a change of these words.
+      if (decoded.kind === 'damaged') known[2 * block] = ~magic;
+    }
+    return hasChanged;
+  }
+
+  #assemble(): Ring {
+    const slots: RingSlot[] = [];
+    for (let index = 0; index < this.#place.slotCount; index++) {
+      const first = this.#blocks[2 * index] ?? EMPTY;
+      const second = this.#blocks[2 * index + 1] ?? EMPTY;
+      const ringSlot = ringSlotOf(index, first, second);
+      if (ringSlot !== undefined) slots.push(ringSlot);
+    }
+    return ringOf(slots);
+  }
+}
+
+/** Reads a ring once. Takes no lock and writes nothing. Rejects with `DEVICE_READ_FAILED`. */
+export function readRing(device: Device, place: RingPlace): Promise<Ring> {
+  return new RingReader(device, place).read();
+}
+
+/** A ring of these slots, in order of index. */
+export function ringOf(slots: readonly RingSlot[]): Ring {
   const newestFirst = slots
     .flatMap((ringSlot) => (ringSlot.slot === undefined ? [] : [ringSlot.slot]))
-    .sort((left, right) => right.identity.incarnation - left.identity.incarnation);
+    .sort((left, right) => compareIdentities(right.identity, left.identity));
   const newest = newestFirst[0];
   const newestWithCheckpoint = newestFirst.find((slot) => slot.checkpoint !== undefined);
   return {
@@ -65,14 +149,12 @@ export async function readRing(device: Device, place: RingPlace): Promise<Ring> 
   };
 }
 
-function readRingSlot(
-  bytes: Uint8Array,
+/** What the two blocks of a slot come to; `undefined` when it was never written. */
+export function ringSlotOf(
   index: number,
-  deviceId: Uint8Array,
+  first: SlotBlock,
+  second: SlotBlock,
 ): RingSlot | undefined {
-  const start = index * SLOT_BYTES;
-  const first = decodeSlot(bytes.subarray(start, start + SLOT_BLOCK_BYTES), deviceId);
-  const second = decodeSlot(bytes.subarray(start + SLOT_BLOCK_BYTES, start + SLOT_BYTES), deviceId);
   if (first.kind === 'empty' && second.kind === 'empty') return undefined;
   const blocks = [first.kind, second.kind] as const;
   const firstCounter = first.kind === 'valid' ? first.slot.writeCounter : -1;
@@ -83,3 +165,8 @@ function readRingSlot(
   if (second.kind === 'valid') return { index, slot: second.slot, validBlock: 1, blocks };
   return { index, blocks };
 }
+
+const EMPTY: SlotBlock = { kind: 'empty' };
+const BLOCK_WORDS = SLOT_BLOCK_BYTES / 4;
+/** The checksum lies at byte 12 of a block. */
+const CHECKSUM_WORD = 3;

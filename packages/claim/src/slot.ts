@@ -8,8 +8,10 @@
 import { ByteReader, ByteWriter, CodecError, assert, crc32c, writeUint32 } from '@dozo/base';
 import type { LockIdentity } from '@dozo/base';
 import {
+  ACCOUNT_OFFSET_BYTES,
+  DEATHS_MAX,
   HOLDER_TEXT_BYTES_MAX,
-  PROOFS_BYTES,
+  QUARANTINED_CLAIMS_MAX,
   RESERVATION_OFFSET_BYTES,
   RESERVATION_SEGMENTS_MAX,
   SLOT_BLOCK_BYTES,
@@ -26,8 +28,13 @@ export interface ClaimIdentity {
 /** The process behind a claim, for people. Texts over 128 bytes are cut. */
 export interface Holder {
   readonly host: string;
+  /** The kernel's id of the boot; empty where there is none, which proves nothing then. */
   readonly bootId: string;
+  /** Of the operating system's installation, where the process can see it. */
+  readonly machineId?: string;
   readonly processId: number;
+  /** What its user calls it, as `dozo guard --name` says. */
+  readonly name?: string;
   readonly podName?: string;
   readonly podUid?: string;
   readonly softwareVersion: string;
@@ -40,6 +47,27 @@ export interface Holder {
  * - `stopped`: was fenced and has ended after a last successful flush.
  */
 export type ClaimState = 'claiming' | 'held' | 'released' | 'stopped';
+
+/**
+ * How it is known that the process of a claim is dead and will never write again.
+ *
+ * - `released`, `stopped`: its own slot says so.
+ * - `kernel`: it ran on this boot of this machine under the very lock that we hold now.
+ * - `rebooted`: it ran on an earlier boot of this machine, and only this machine reaches the device.
+ * - `operator`: a person said so.
+ */
+export type DeathProof = 'released' | 'stopped' | 'kernel' | 'rebooted' | 'operator';
+
+/**
+ * What a claim has found out about all lower claims when it wrote this: they have no lease any more,
+ * and are proved dead but for those that are named.
+ */
+export interface Account {
+  /** Lower claims whose processes may still live. At most 12. */
+  readonly quarantined: readonly ClaimIdentity[];
+  /** The proofs that this claimant drew, oldest first: for people. The newest 8 are kept. */
+  readonly deaths: readonly { readonly identity: ClaimIdentity; readonly proof: DeathProof }[];
+}
 
 /** Where the newest durable manifest lies. */
 export interface CheckpointPointer {
@@ -73,7 +101,7 @@ export interface Slot {
   readonly state: ClaimState;
   readonly holder: Holder;
   readonly lockIdentity: LockIdentity;
-  /** Reserved for the lease on the disk; 0 while a claim has none. */
+  /** Grows with every write of the slot by this claim: what somebody who watches it looks at. */
   readonly beatCounter: number;
   readonly beatIntervalMs: number;
   readonly sinceWallMs: number;
@@ -82,6 +110,8 @@ export interface Slot {
   readonly checkpoint?: CheckpointPointer;
   readonly logEnd?: LogEnd;
   readonly failedFlush?: FailedFlush;
+  /** Absent until the claim has waited out the leases of all lower ones. */
+  readonly account?: Account;
   /** Segments that the claim may write, in the order in which it will. */
   readonly reservation: readonly number[];
 }
@@ -93,9 +123,10 @@ export type SlotBlock =
   | { readonly kind: 'valid'; readonly slot: Slot };
 
 const MAGIC = new TextEncoder().encode('DOZOSLOT');
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 const CRC_OFFSET_BYTES = 12;
 const STATES: readonly ClaimState[] = ['claiming', 'held', 'released', 'stopped'];
+const PROOFS: readonly DeathProof[] = ['released', 'stopped', 'kernel', 'rebooted', 'operator'];
 const LOCK_KINDS: readonly LockIdentity['kind'][] = ['none', 'file', 'block'];
 
 /** Encodes a slot as one block. */
@@ -120,9 +151,13 @@ export function encodeSlot(slot: Slot): Uint8Array {
     slot.holder.softwareVersion,
     slot.lockIdentity.name,
     slot.failedFlush?.cause ?? '',
+    slot.holder.machineId ?? '',
+    slot.holder.name ?? '',
   ];
   for (const text of texts) writer.text(cutText(text));
-  assert(writer.length <= RESERVATION_OFFSET_BYTES - PROOFS_BYTES, 'the slot is too long');
+  assert(writer.length <= ACCOUNT_OFFSET_BYTES, 'the slot is too long');
+  writer.zeros(ACCOUNT_OFFSET_BYTES - writer.length);
+  if (slot.account !== undefined) writeAccount(writer, slot.account);
   writer.zeros(RESERVATION_OFFSET_BYTES - writer.length);
   writer.uint32(slot.reservation.length);
   for (const segment of slot.reservation) writer.uint32(segment);
@@ -181,6 +216,7 @@ function readSlot(block: Uint8Array): Slot {
   const [host, bootId, podName, podUid, softwareVersion] = [text(), text(), text(), text(), text()];
   const lockIdentity = { kind: lockKind, name: text() };
   const failedFlush = { wallMs: failedWallMs, cause: text() };
+  const [machineId, name] = [text(), text()];
   return {
     deviceId,
     identity,
@@ -191,6 +227,8 @@ function readSlot(block: Uint8Array): Slot {
       bootId,
       processId,
       softwareVersion,
+      ...(machineId === '' ? {} : { machineId }),
+      ...(name === '' ? {} : { name }),
       ...(podName === '' ? {} : { podName }),
       ...(podUid === '' ? {} : { podUid }),
     },
@@ -200,8 +238,40 @@ function readSlot(block: Uint8Array): Slot {
     ...(flags & 1 ? { checkpoint } : {}),
     ...(flags & 2 ? { logEnd } : {}),
     ...(flags & 4 ? { failedFlush } : {}),
+    ...(flags & 8 ? { account: readAccount(block) } : {}),
     reservation: readReservation(block),
   };
+}
+
+function writeAccount(writer: ByteWriter, account: Account): void {
+  const { quarantined } = account;
+  const deaths = account.deaths.slice(-DEATHS_MAX);
+  assert(quarantined.length <= QUARANTINED_CLAIMS_MAX, 'the account names too many claims');
+  writer.uint16(quarantined.length).uint16(deaths.length);
+  for (const { incarnation, nonce } of quarantined) writer.uint64(incarnation).bytes(nonce);
+  for (const { identity, proof } of deaths) {
+    writer.uint64(identity.incarnation).bytes(identity.nonce).uint8(PROOFS.indexOf(proof));
+  }
+}
+
+function readAccount(block: Uint8Array): Account {
+  const reader = new ByteReader(block, 'a claim slot', ACCOUNT_OFFSET_BYTES);
+  const [quarantinedCount, deathCount] = [reader.uint16(), reader.uint16()];
+  if (quarantinedCount > QUARANTINED_CLAIMS_MAX || deathCount > DEATHS_MAX) {
+    throw reader.invalid('the account is too long');
+  }
+  const readIdentity = (): ClaimIdentity => ({
+    incarnation: reader.uint64(),
+    nonce: reader.bytes(16),
+  });
+  const quarantined = Array.from({ length: quarantinedCount }, readIdentity);
+  const deaths = Array.from({ length: deathCount }, () => {
+    const identity = readIdentity();
+    const proof = PROOFS[reader.uint8()];
+    if (proof === undefined) throw reader.invalid('a proof of death is unknown');
+    return { identity, proof };
+  });
+  return { quarantined, deaths };
 }
 
 function readReservation(block: Uint8Array): number[] {
@@ -215,7 +285,8 @@ function flagsOf(slot: Slot): number {
   return (
     (slot.checkpoint === undefined ? 0 : 1) |
     (slot.logEnd === undefined ? 0 : 2) |
-    (slot.failedFlush === undefined ? 0 : 4)
+    (slot.failedFlush === undefined ? 0 : 4) |
+    (slot.account === undefined ? 0 : 8)
   );
 }
 
