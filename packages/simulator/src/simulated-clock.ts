@@ -71,12 +71,12 @@ export class SimulatedClock implements Clock {
   }
 
   /**
-   * Runs `callback` after a random time in `[0, delayMsMax)`, by itself: this is how simulated
-   * hardware answers.
+   * Runs `callback` after `delayMsMin` and a random time in `[0, delayMsMax)` more, by itself: this is
+   * how simulated hardware answers.
    */
-  complete(delayMsMax: number, callback: () => void): void {
+  complete(delayMsMax: number, callback: () => void, delayMsMin = 0): void {
     this.#completionsPending++;
-    this.#schedule(this.#random.fraction() * delayMsMax, () => {
+    this.#schedule(delayMsMin + this.#random.fraction() * delayMsMax, () => {
       this.#completionsPending--;
       callback();
     });

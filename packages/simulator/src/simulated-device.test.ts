@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import { SimulatedClock } from './simulated-clock.ts';
 import { SimulatedDevice } from './simulated-device.ts';
-import type { OperationEvent, SimulatedDeviceOptions } from './simulated-device.ts';
+import type { OperationEvent, SimulatedDeviceOptions } from './simulated-device-types.ts';
 import { SimulatedMedium } from './simulated-medium.ts';
 
 const SIZE_BYTES = 1024 * 1024;
@@ -234,6 +234,22 @@ describe('operations', () => {
     expect(orders.size).toBeGreaterThan(1);
   });
 
+  it('past the page cache are told apart', async () => {
+    const events: boolean[] = [];
+    const { device } = setUp({
+      onOperation: ({ isUncached, phase }) => {
+        if (phase === 'end') events.push(isUncached);
+      },
+    });
+    await device.write(0, [block(1)]);
+    await device.writeUncached(0, [block(2)]);
+    await device.readUncached(0, block(0));
+    await device.read(0, block(0));
+    expect(events).toEqual([false, true, false, true, false]);
+    const counts = { reads: 2, uncachedReads: 1, writes: 2, uncachedWrites: 1, flushes: 1 };
+    expect(device.counts()).toMatchObject(counts);
+  });
+
   it('refuse a second opener, and let it in after a halt or when it wants no lock', () => {
     const { medium, device } = setUp();
     const options = { clock: new SimulatedClock({ seed: 1 }), seed: 2 };
@@ -316,6 +332,20 @@ describe('faults', () => {
     const bits = (await readBlock(device, 12288)).filter((byte) => byte !== 2);
     expect(bits.length).toBe(1);
     expect(new Set(await readBlock(device, 12288))).toEqual(new Set([2]));
+  });
+
+  it('delay an operation, which then happens', async () => {
+    const clock = new SimulatedClock({ seed: 1 });
+    const { medium, device } = setUp({ clock });
+    device.inject({ kind: 'write', after: 0, effect: 'delay', byMs: 5000 });
+    const order: number[] = [];
+    const late = device.write(0, [block(1)]).then(() => order.push(1));
+    await device.write(4096, [block(2)]).then(() => order.push(2));
+    expect(medium.peek(0, 1)[0]).toBe(0);
+    await late;
+    expect(order).toEqual([2, 1]);
+    expect(clock.monotonicMs()).toBeGreaterThanOrEqual(5000);
+    expect(medium.peek(0, 1)[0]).toBe(1);
   });
 
   it('rot bits on the medium until they are written again', async () => {

@@ -3,8 +3,9 @@
  *
  * Operations complete in the seeded order of the {@link SimulatedClock}. A hook sees each operation
  * when it begins and when it ends, so that a test can fork the medium or cut the power exactly there.
- * After {@link SimulatedDevice.halt} (the process died) no operation of this handle ever settles and
- * none changes the medium.
+ * After {@link SimulatedDevice.halt} (the process died) no operation of this handle ever settles, and
+ * none changes the medium unless it was asked to land. While its process is paused, operations under
+ * way reach the disk and settle later, and new ones begin later.
  *
  * A write's buffers are compared at its end with what they were at its beginning: changing them while
  * the device works on them is a bug that real devices punish rarely, and this one always.
@@ -19,74 +20,14 @@ import {
 } from '@dozo/base';
 import type { Device, LockIdentity } from '@dozo/base';
 
-import type { SimulatedClock } from './simulated-clock.ts';
+import type {
+  Fault,
+  OperationKind,
+  SimulatedDeviceCounts,
+  SimulatedDeviceOptions,
+} from './simulated-device-types.ts';
 import type { SimulatedMedium, UnflushedWrite } from './simulated-medium.ts';
-
-/** The operations of a device that can be counted, watched and made to fail. */
-export type OperationKind = 'read' | 'write' | 'flush' | 'discard';
-
-/** An operation that begins or ends. */
-export interface OperationEvent {
-  /** 0 for the handle's first operation, then 1, 2, ... in order of beginning. */
-  readonly index: number;
-  readonly kind: OperationKind;
-  readonly phase: 'begin' | 'end';
-  readonly offset: number;
-  readonly sizeBytes: number;
-}
-
-/**
- * A fault that hits one operation.
- *
- * - `fail`: it rejects with `cause`, default `EIO`. A failed write has an unknown part of its bytes
- *   on the medium, a failed flush an unknown part of the writes.
- * - `lose`: it resolves and never happens.
- * - `misdirect`: it resolves and lands `byBytes` further on (or back).
- * - `corrupt`: one bit of what it returns is wrong; the medium is not.
- */
-export type Fault = {
-  /** How many of that kind pass first. */ readonly after: number;
-} & (
-  | {
-      readonly kind: 'read' | 'write' | 'flush';
-      readonly effect: 'fail';
-      readonly cause?: string;
-    }
-  | { readonly kind: 'write' | 'flush'; readonly effect: 'lose' }
-  | { readonly kind: 'write'; readonly effect: 'misdirect'; readonly byBytes: number }
-  | { readonly kind: 'read'; readonly effect: 'corrupt' }
-);
-
-export interface SimulatedDeviceOptions {
-  readonly clock: SimulatedClock;
-  readonly seed: string | number;
-  /** Default `simulated`. */
-  readonly path?: string;
-  /**
-   * `exclusive` (default) takes the lock. `read-only` takes none and cannot write. `unlocked` writes
-   * without a lock, as a zombie or a second path to the same disk does.
-   */
-  readonly access?: 'exclusive' | 'read-only' | 'unlocked';
-  /** Each operation takes up to so much virtual time. Default 2. */
-  readonly latencyMsMax?: number;
-  /** Asserts that offsets and sizes of reads and writes are multiples of this. Default 1. */
-  readonly alignmentBytes?: number;
-  /**
-   * Called when each operation has begun and when it has ended. A write that has begun is at stake: a
-   * crash there keeps all, parts or nothing of it; one that has ended is what reads see.
-   */
-  readonly onOperation?: (event: OperationEvent) => void;
-}
-
-/** Operations and bytes since the handle was opened; operations are counted when they begin. */
-export interface SimulatedDeviceCounts {
-  readonly reads: number;
-  readonly writes: number;
-  readonly flushes: number;
-  readonly discards: number;
-  readonly bytesRead: number;
-  readonly bytesWritten: number;
-}
+import type { InFlight } from './simulated-process.ts';
 
 /** A simulated disk as a process has it open. */
 export class SimulatedDevice implements Device {
@@ -98,10 +39,16 @@ export class SimulatedDevice implements Device {
   readonly #random: SeededRandom;
   readonly #faults: { fault: Fault; left: number }[] = [];
   readonly #counts = { read: 0, write: 0, flush: 0, discard: 0, bytesRead: 0, bytesWritten: 0 };
+  readonly #uncachedCounts = { read: 0, write: 0 };
   #operationCount = 0;
+  /** Calls of the process that have not settled. */
   #runningCount = 0;
+  /** Operations that have begun and not yet taken effect. */
+  #atDiskCount = 0;
   #whenIdle: (() => void)[] = [];
   #state: 'open' | 'closing' | 'closed' | 'halted' = 'open';
+  /** What a halt has made of the operations under way. */
+  #inFlight: InFlight = 'lost';
 
   /**
    * Opens `medium`. Throws `DEVICE_BUSY` while another handle holds its lock, unless `access` asks for
@@ -114,8 +61,18 @@ export class SimulatedDevice implements Device {
     this.#options = options;
     this.#random = new SeededRandom(options.seed).derive('device');
     const isLocked = (options.access ?? 'exclusive') === 'exclusive';
-    if (isLocked) medium.lock(this, this.path);
-    this.lockIdentity = isLocked ? medium.lockIdentity : { kind: 'none', name: '' };
+    if (isLocked) medium.lock(this, this.path, options.cache);
+    const { kind, name } = medium.lockIdentity;
+    this.lockIdentity = isLocked
+      ? { kind, name: options.cache?.lockName ?? name }
+      : { kind: 'none', name: '' };
+    assert(
+      options.process === undefined || options.process.clock === options.clock,
+      'a device and its process live in the same time',
+    );
+    options.process?.onKill((inFlight) => {
+      this.halt(inFlight);
+    });
   }
 
   /** How many operations have begun. */
@@ -130,6 +87,8 @@ export class SimulatedDevice implements Device {
       writes: write,
       flushes: flush,
       discards: discard,
+      uncachedReads: this.#uncachedCounts.read,
+      uncachedWrites: this.#uncachedCounts.write,
       bytesRead,
       bytesWritten,
     };
@@ -141,36 +100,37 @@ export class SimulatedDevice implements Device {
   }
 
   /**
-   * The process dies: from now on nothing of this handle settles or changes the medium, and its lock
-   * is free. Follow with {@link SimulatedMedium.crash} to see what it left behind.
+   * The process dies: from now on nothing of this handle settles. What is under way is `lost` (default):
+   * it does not change the medium, and its lock is free; follow with {@link SimulatedMedium.crash} to
+   * see what it left behind. Or it `lands`: each operation still takes effect in its time, and the
+   * lock is free after the last.
    */
-  halt(): void {
+  halt(inFlight: InFlight = 'lost'): void {
+    if (this.#state === 'halted') return;
     this.#state = 'halted';
-    this.#medium.unlock(this);
+    this.#inFlight = inFlight;
+    if (inFlight === 'lost' || this.#atDiskCount === 0) this.#medium.unlock(this);
   }
 
   read(offset: number, into: Uint8Array): Promise<void> {
-    return this.#read(offset, into, () => {
-      this.#medium.readInto(offset, into);
-    });
+    return this.#read(offset, into, false);
   }
 
   /** Counted, watched and made to fail as a read. */
   async readUncached(offset: number, into: Uint8Array): Promise<void> {
     assertWholeBlocks(offset, [into]);
-    await this.#read(offset, into, () => {
-      this.#medium.readDiskInto(offset, into);
-    });
+    await this.#read(offset, into, true);
   }
 
-  #read(offset: number, into: Uint8Array, fill: () => void): Promise<void> {
-    return this.#run('read', offset, into.length, (fault) => {
+  #read(offset: number, into: Uint8Array, isUncached: boolean): Promise<void> {
+    const operation = { kind: 'read', offset, sizeBytes: into.length, isUncached } as const;
+    return this.#run(operation, (fault) => {
       if (offset < 0 || offset + into.length > this.sizeBytes) {
         throw this.#failure('read', offset, 'past the end of the device');
       }
       return () => {
         if (fault?.effect === 'fail') throw this.#failure('read', offset, fault.cause ?? 'EIO');
-        fill();
+        this.#fill(offset, into, isUncached);
         this.#counts.bytesRead += into.length;
         if (fault?.effect === 'corrupt' && into.length > 0) {
           const index = this.#random.below(into.length);
@@ -180,37 +140,73 @@ export class SimulatedDevice implements Device {
     });
   }
 
+  #fill(offset: number, into: Uint8Array, isUncached: boolean): void {
+    const { cache } = this.#options;
+    if (isUncached) this.#medium.readDiskInto(offset, into);
+    else if (cache === undefined) this.#medium.readInto(offset, into);
+    else {
+      cache.read(offset, into, this.sizeBytes, (pageOffset, page) => {
+        this.#medium.readDiskInto(pageOffset, page);
+      });
+    }
+  }
+
   write(offset: number, buffers: readonly Uint8Array[]): Promise<void> {
-    return this.#write(offset, buffers);
+    return this.#write(offset, buffers, {});
   }
 
   /** Counted, watched and made to fail as a write and then a flush, which covers nothing else. */
-  async writeDurably(offset: number, buffers: readonly Uint8Array[]): Promise<void> {
-    const own: { write?: UnflushedWrite } = {};
-    await this.#write(offset, buffers, (write) => (own.write = write));
-    await this.#flush((write) => write === own.write);
+  writeDurably(offset: number, buffers: readonly Uint8Array[]): Promise<void> {
+    return this.#writeAndFlush(offset, buffers, false);
   }
 
   /** Counted, watched and made to fail as a write and then a flush, which covers nothing else. */
   async writeUncached(offset: number, buffers: readonly Uint8Array[]): Promise<void> {
     assertWholeBlocks(offset, buffers);
-    await this.writeDurably(offset, buffers);
+    await this.#writeAndFlush(offset, buffers, true);
+  }
+
+  async #writeAndFlush(
+    offset: number,
+    buffers: readonly Uint8Array[],
+    isUncached: boolean,
+  ): Promise<void> {
+    const own: { write?: UnflushedWrite } = {};
+    // The step in between is the kernel's: it does not wait for a process that is paused.
+    const onResolved = (write: UnflushedWrite): void => {
+      own.write = write;
+    };
+    // Closing waits for both.
+    this.#runningCount++;
+    try {
+      await this.#write(offset, buffers, { onResolved, isUncached, isKernels: true });
+      await this.#flush((write) => write === own.write, 'kernel');
+    } finally {
+      this.#endRunning();
+    }
   }
 
   /** No operation of the device: neither counted nor watched. */
   async dropCache(): Promise<void> {
     if (this.#state === 'halted') await new Promise(() => undefined);
     if (this.#state !== 'open') throw this.#closedError('drop the cache');
+    this.#options.cache?.drop();
   }
 
   #write(
     offset: number,
     buffers: readonly Uint8Array[],
-    onResolved?: (write: UnflushedWrite) => void,
+    how: {
+      readonly onResolved?: (write: UnflushedWrite) => void;
+      readonly isUncached?: boolean;
+      readonly isKernels?: boolean;
+    },
   ): Promise<void> {
     assert(this.#options.access !== 'read-only', 'writing to a device that is open for reading');
     const bytes = concatBytes(buffers);
-    return this.#run('write', offset, bytes.length, (fault) => {
+    const { onResolved, isUncached = false, isKernels = false } = how;
+    const operation = { kind: 'write', offset, sizeBytes: bytes.length, isUncached } as const;
+    const begin = (fault: Fault | undefined): (() => void) => {
       if (offset < 0 || offset + bytes.length > this.sizeBytes) {
         throw this.#failure('write', offset, 'past the end of the device');
       }
@@ -225,17 +221,22 @@ export class SimulatedDevice implements Device {
         this.#counts.bytesWritten += bytes.length;
         if (fault?.effect === 'lose') this.#medium.forgetWrite(write);
         else this.#medium.resolveWrite(write);
+        // The host believes that it was written where it was told to.
+        if (isUncached) this.#options.cache?.forget(offset, bytes.length);
+        else this.#options.cache?.update(offset, bytes);
         onResolved?.(write);
       };
-    });
+    };
+    return this.#run(operation, begin, isKernels ? 'first' : 'whole');
   }
 
   flush(): Promise<void> {
-    return this.#flush(() => true);
+    return this.#flush(() => true, 'process');
   }
 
-  #flush(covers: (write: UnflushedWrite) => boolean): Promise<void> {
-    return this.#run('flush', 0, 0, (fault) => {
+  #flush(covers: (write: UnflushedWrite) => boolean, by: 'process' | 'kernel'): Promise<void> {
+    const operation = { kind: 'flush', offset: 0, sizeBytes: 0, isUncached: false } as const;
+    const begin = (fault: Fault | undefined): (() => void) => {
       const covered = this.#medium.coveredByFlush().filter(covers);
       return () => {
         if (fault?.effect === 'fail') {
@@ -244,12 +245,14 @@ export class SimulatedDevice implements Device {
         }
         if (fault?.effect !== 'lose') this.#medium.makeDurable(covered);
       };
-    });
+    };
+    return this.#run(operation, begin, by === 'kernel' ? 'last' : 'whole');
   }
 
   discard(offset: number, sizeBytes: number): Promise<void> {
     assert(this.#options.access !== 'read-only', 'discarding on a device that is open for reading');
-    return this.#run('discard', offset, sizeBytes, () => {
+    const operation = { kind: 'discard', offset, sizeBytes, isUncached: false } as const;
+    return this.#run(operation, () => {
       // What a discarded range reads as is up to the device: its old bytes, zeros or anything.
       const choice = this.#random.below(3);
       if (choice === 0) return () => undefined;
@@ -257,6 +260,7 @@ export class SimulatedDevice implements Device {
       const write = this.#medium.beginWrite(offset, bytes);
       return () => {
         this.#medium.resolveWrite(write);
+        this.#options.cache?.forget(offset, sizeBytes);
       };
     });
   }
@@ -273,46 +277,98 @@ export class SimulatedDevice implements Device {
     this.#medium.unlock(this);
   }
 
-  /** Runs `begin` now and the effect that it returns when the operation completes. */
+  /**
+   * Runs `begin` now and the effect that it returns when the operation completes.
+   *
+   * @param part of what the process asked for: `first` and `last` are two steps of one call, between
+   *   which the kernel does not come back to the process.
+   */
   #run(
-    kind: OperationKind,
-    offset: number,
-    sizeBytes: number,
+    operation: Operation,
     begin: (fault: Fault | undefined) => () => void,
+    part: 'whole' | 'first' | 'last' = 'whole',
   ): Promise<void> {
-    const { clock, latencyMsMax = 2, alignmentBytes = 1, onOperation } = this.#options;
+    const { kind, offset, sizeBytes } = operation;
+    const { alignmentBytes = 1, process } = this.#options;
     assert(
       offset % alignmentBytes === 0 && sizeBytes % alignmentBytes === 0,
       `a ${kind} of ${String(sizeBytes)} bytes at ${String(offset)} is not aligned`,
     );
     if (this.#state === 'halted') return new Promise(() => undefined);
-    if (this.#state !== 'open') {
+    // The second step of a call belongs to the first.
+    if (this.#state !== 'open' && !(this.#state === 'closing' && part === 'last')) {
       return Promise.reject(this.#closedError(kind));
     }
+    if (part === 'last' || process?.state !== 'paused') {
+      return this.#start(operation, begin, part);
+    }
+    // The process was stopped just before the call.
+    this.#runningCount++;
+    return new Promise((resolve, reject) => {
+      process.deliver(() => {
+        this.#runningCount--;
+        if (!this.#isHalted()) this.#start(operation, begin, part).then(resolve, reject);
+      });
+    });
+  }
+
+  #start(
+    operation: Operation,
+    begin: (fault: Fault | undefined) => () => void,
+    part: 'whole' | 'first' | 'last',
+  ): Promise<void> {
+    const { clock, latencyMsMax = 2, process } = this.#options;
+    const { kind } = operation;
     const index = this.#operationCount++;
     this.#counts[kind]++;
+    if (operation.isUncached && (kind === 'read' || kind === 'write')) this.#uncachedCounts[kind]++;
     return new Promise((resolve, reject) => {
-      const effect = begin(this.#takeFault(kind));
-      onOperation?.({ index, kind, phase: 'begin', offset, sizeBytes });
+      const fault = this.#takeFault(kind);
+      const effect = begin(fault);
+      this.#options.onOperation?.({ index, ...operation, phase: 'begin' });
       // Halted in the hook: what was listed stays at stake, and nothing settles.
       if (this.#isHalted()) return;
       this.#runningCount++;
-      clock.complete(latencyMsMax, () => {
-        if (this.#isHalted()) return;
-        this.#runningCount--;
-        try {
-          effect();
-          onOperation?.({ index, kind, phase: 'end', offset, sizeBytes });
-          // Halted in the hook: it took effect, and the process never learned of it.
-          if (!this.#isHalted()) resolve();
-        } catch (error) {
-          // Passed on as it is.
-          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
-          reject(error);
-        }
-        this.#wakeIdle();
-      });
+      this.#atDiskCount++;
+      const completed = (): void => {
+        const settle = this.#complete(index, operation, effect, { resolve, reject });
+        // The first step of a call comes back to the kernel, not to the process.
+        if (process === undefined || part === 'first') settle();
+        else process.deliver(settle);
+      };
+      clock.complete(latencyMsMax, completed, fault?.effect === 'delay' ? fault.byMs : 0);
     });
+  }
+
+  /** Takes effect on the medium; returns what tells the process of it. */
+  #complete(
+    index: number,
+    operation: Operation,
+    effect: () => void,
+    { resolve, reject }: { resolve: () => void; reject: (error: unknown) => void },
+  ): () => void {
+    if (this.#isHalted() && this.#inFlight === 'lost') return () => undefined;
+    let tell = resolve;
+    try {
+      effect();
+      this.#options.onOperation?.({ index, ...operation, phase: 'end' });
+    } catch (error) {
+      tell = () => {
+        reject(error);
+      };
+    }
+    this.#atDiskCount--;
+    if (this.#isHalted() && this.#atDiskCount === 0) this.#medium.unlock(this);
+    return () => {
+      // Halted in the hook or since: it took effect, and the process never learned of it.
+      if (!this.#isHalted()) tell();
+      this.#endRunning();
+    };
+  }
+
+  #endRunning(): void {
+    this.#runningCount--;
+    this.#wakeIdle();
   }
 
   #isHalted(): boolean {
@@ -351,6 +407,13 @@ export class SimulatedDevice implements Device {
     const message = `Cannot ${kind} on ${this.path}${place}: ${cause}.`;
     return new DeviceError(message, { code, path: this.path, offset, cause });
   }
+}
+
+interface Operation {
+  readonly kind: OperationKind;
+  readonly offset: number;
+  readonly sizeBytes: number;
+  readonly isUncached: boolean;
 }
 
 function assertWholeBlocks(offset: number, buffers: readonly Uint8Array[]): void {

@@ -49,7 +49,8 @@ export class SimulatedMedium {
   #disk = new PageStore();
   #durable = new PageStore();
   #unflushed = new Set<UnflushedWrite>();
-  #lockHolder: object | undefined;
+  /** Who has locked it, for each kernel and path by which it is reached. */
+  readonly #lockHolders = new Map<object | undefined, object>();
 
   /**
    * @param name tells this disk from the others of one test, in its lock identity. It is written to
@@ -151,9 +152,12 @@ export class SimulatedMedium {
     this.#disk.read(offset, into);
   }
 
-  /** For `SimulatedDevice`: takes the lock for `holder` or throws `DEVICE_BUSY`. */
-  lock(holder: object, path: string): void {
-    if (this.#lockHolder !== undefined) {
+  /**
+   * For `SimulatedDevice`: takes the lock for `holder` or throws `DEVICE_BUSY`. It excludes those who
+   * reach the disk by the same kernel and path, which `by` stands for.
+   */
+  lock(holder: object, path: string, by: object | undefined): void {
+    if (this.#lockHolders.has(by)) {
       throw new DeviceError(
         `Cannot open ${path}: another process has it open. Stop that one first.`,
         {
@@ -162,12 +166,14 @@ export class SimulatedMedium {
         },
       );
     }
-    this.#lockHolder = holder;
+    this.#lockHolders.set(by, holder);
   }
 
   /** For `SimulatedDevice`: gives the lock back if `holder` has it. */
   unlock(holder: object): void {
-    if (this.#lockHolder === holder) this.#lockHolder = undefined;
+    for (const [by, other] of this.#lockHolders) {
+      if (other === holder) this.#lockHolders.delete(by);
+    }
   }
 
   /**

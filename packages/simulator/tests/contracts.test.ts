@@ -6,28 +6,50 @@ import {
   deviceContract,
   randomContract,
 } from '@dozo/base/contracts';
-import type { ContractCase } from '@dozo/base/contracts';
+import type { ContractCase, DeviceUnderTest } from '@dozo/base/contracts';
 import { describe, expect, it } from 'vitest';
 
-import { SimulatedClock, SimulatedDevice, SimulatedMedium } from '../src/index.ts';
+import {
+  PageCache,
+  SimulatedClock,
+  SimulatedDevice,
+  SimulatedMedium,
+  SimulatedProcess,
+} from '../src/index.ts';
+import type { SimulatedDeviceOptions } from '../src/index.ts';
 
 const clocks = clockContract(() => {
   const clock = new SimulatedClock({ seed: 1 });
   return { clock, pass: (durationMs) => clock.advance(durationMs) };
 });
 
-const devices = deviceContract(() => {
+const processes = clockContract(() => {
+  const clock = new SimulatedClock({ seed: 1 });
+  const process = new SimulatedProcess(clock, { driftRate: 0.07, monotonicOffsetMs: 12.3 });
+  // The contract looks at the process's clock, which would be some ns short without the margin.
+  return { clock: process, pass: (durationMs) => clock.advance(durationMs / 1.07 + 0.001) };
+});
+
+const devicesOf = (host: () => Partial<SimulatedDeviceOptions>): readonly ContractCase[] =>
+  deviceContract(() => underTest(host()));
+
+const devices = devicesOf(() => ({}));
+const cachedDevices = devicesOf(() => ({ cache: new PageCache() }));
+
+function underTest(host: Partial<SimulatedDeviceOptions>): DeviceUnderTest {
   const medium = new SimulatedMedium(DEVICE_CONTRACT_BYTES_MIN);
-  const options = { clock: new SimulatedClock({ seed: 1 }), seed: 1 };
+  const options = { clock: new SimulatedClock({ seed: 1 }), seed: 1, ...host };
   return {
     open: async () => new SimulatedDevice(medium, options),
     openReadOnly: async () => new SimulatedDevice(medium, { ...options, access: 'read-only' }),
   };
-});
+}
 
 describe.each<[string, readonly ContractCase[]]>([
   ['SimulatedClock', clocks],
+  ['SimulatedProcess', processes],
   ['SimulatedDevice', devices],
+  ['SimulatedDevice with a page cache', cachedDevices],
   ['SeededRandom', randomContract(() => new SeededRandom('contract'))],
 ])('the contract of %s', (_, cases) => {
   it.each(cases)('$name', async ({ run }) => {
