@@ -7,6 +7,8 @@ export { readHostIdentity } from './host-identity.ts';
 export type { HostIdentity } from './host-identity.ts';
 export { openFileDevice } from './open-file-device.ts';
 export type { OpenFileDeviceOptions } from './open-file-device.ts';
+export { loadProcessCalls } from './process-calls.ts';
+export type { EndedChild, ProcessCalls, ProcessEnd } from './process-calls.ts';
 export { openSystemClock } from './system-clock.ts';
 export { SystemRandom } from './system-random.ts';
 export { TcpNetwork } from './tcp-network.ts';

@@ -10,7 +10,8 @@
 import { getSystemErrorName } from 'node:util';
 import type koffi from 'koffi';
 
-import { PlatformError } from './errors.ts';
+import { bindForeign, importKoffi } from './foreign.ts';
+import type { ImportForeign } from './foreign.ts';
 
 /** How a call ended: `undefined`, or the kernel's name of the error. */
 export type KernelOutcome = string | undefined;
@@ -66,26 +67,11 @@ let loaded: Kernel | undefined;
  *
  * @param importForeign for tests: where koffi comes from.
  */
-export async function loadKernel(
-  importForeign: () => Promise<{ default: typeof koffi }> = importKoffi,
-): Promise<Kernel> {
+export async function loadKernel(importForeign: ImportForeign = importKoffi): Promise<Kernel> {
   if (loaded !== undefined && importForeign === importKoffi) return loaded;
-  try {
-    const { default: foreign } = await importForeign();
-    loaded = bindKernel(foreign);
-    return loaded;
-  } catch (error) {
-    throw new PlatformError(
-      `Cannot call the C library of this machine (${process.platform}-${process.arch}), so no ` +
-        `device can be locked: ${String(error)}. Dozo needs Linux on x64 or arm64, and the ` +
-        'package koffi with its optional dependency for it; install again without --omit=optional.',
-      { code: 'KERNEL_CALLS_UNAVAILABLE' },
-      { cause: error },
-    );
-  }
+  loaded = await bindForeign(importForeign, 'no device can be locked', bindKernel);
+  return loaded;
 }
-
-const importKoffi = (): Promise<{ default: typeof koffi }> => import('koffi');
 
 type NativeCall = (...parameters: unknown[]) => number;
 

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 
@@ -97,5 +98,19 @@ describe('the identity of this process', () => {
     expect(identity).not.toHaveProperty('podName');
     const inPod = readHostIdentity({ POD_NAME: 'osd-0', POD_UID: 'u1' });
     expect(inPod).toMatchObject({ podName: 'osd-0', podUid: 'u1' });
+  });
+
+  it('names the machine where it has an id of the right form', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'dozo-platform-'));
+    const path = join(directory, 'machine-id');
+    const id = '0123456789abcdef0123456789abcdef';
+    await writeFile(path, `${id}\n`);
+    expect(readHostIdentity({}, path).machineId).toBe(id);
+    for (const content of ['uninitialized\n', '', `${id}0\n`, id.toUpperCase()]) {
+      await writeFile(path, content);
+      expect(readHostIdentity({}, path)).not.toHaveProperty('machineId');
+    }
+    await rm(directory, { recursive: true });
+    expect(readHostIdentity({}, path)).not.toHaveProperty('machineId');
   });
 });
