@@ -6,7 +6,7 @@
  * end of such a child away from Node leaves it waiting for ever. The parent of this process is
  * `process.ppid`, which asks the kernel each time.
  *
- * Source: prctl(2), waitid(2), waitpid(2), fcntl(2); `linux/prctl.h`, `bits/waitflags.h`.
+ * Source: prctl(2), waitid(2), waitpid(2), fcntl(2), execve(2), signal(2); `linux/prctl.h`, `bits/waitflags.h`.
  */
 import { getSystemErrorName } from 'node:util';
 import type koffi from 'koffi';
@@ -52,15 +52,35 @@ export interface ProcessCalls {
    */
   reap(processId: number): ProcessEnd | undefined;
   /**
-   * Lets a descriptor live through `execve` (of `process.execve`). Node marks all that it inherits to
-   * be closed then, also one that was passed on purpose.
+   * Lets a descriptor live through `execve`. Node marks all that it inherits to be closed then, also
+   * one that was passed on purpose.
    */
   keepAcrossExec(descriptor: number): KernelOutcome;
+  /**
+   * Whether this process has any child at all, also one that has ended and was not reaped. Of a
+   * subreaper: whether it has any descendant, because orphans become its children at once.
+   */
+  hasChild(): boolean;
+  /** Gives a signal (its number) its default meaning; one that is ignored stays so across `execve`. */
+  restoreSignal(signal: number): void;
+  /**
+   * A second descriptor of the same open file, the first free one from `lowest` on, that lives through
+   * `execve`; or the kernel's name of the error.
+   */
+  duplicateDescriptor(descriptor: number, lowest: number): number | string;
+  /**
+   * Becomes another program: `execve`. Returns only when that failed, with the kernel's name of the
+   * error. (`process.execve` aborts the process then.) What `args` begins with is the program's name
+   * for itself; `environment` has entries `NAME=value`.
+   */
+  execute(path: string, args: readonly string[], environment: readonly string[]): string;
 }
 
 const PR_SET_PDEATHSIG = 1;
 const PR_SET_CHILD_SUBREAPER = 36;
+const F_DUPFD = 0;
 const F_SETFD = 2;
+const SIG_DFL = 0;
 const P_ALL = 0;
 const WNOHANG = 1;
 const WEXITED = 4;
@@ -99,8 +119,12 @@ function bindProcessCalls(foreign: typeof koffi): ProcessCalls {
   ) as NativeCall;
   const waitpid = library.func('int waitpid(int pid, void *status, int options)') as NativeCall;
   const fcntl = library.func('int fcntl(int descriptor, int command, int value)') as NativeCall;
-  const outcome = (result: number): KernelOutcome =>
-    result === 0 ? undefined : getSystemErrorName(-foreign.errno());
+  const signalCall = library.func('intptr_t signal(int number, intptr_t handler)') as NativeCall;
+  const execve = library.func(
+    'int execve(const char *path, const char **args, const char **environment)',
+  ) as NativeCall;
+  const errorName = (): string => getSystemErrorName(-foreign.errno());
+  const outcome = (result: number): KernelOutcome => (result === 0 ? undefined : errorName());
 
   return {
     sendOnParentDeath: (signal) => outcome(prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0)),
@@ -128,5 +152,21 @@ function bindProcessCalls(foreign: typeof koffi): ProcessCalls {
         : { kind: 'signal', signal };
     },
     keepAcrossExec: (descriptor) => outcome(fcntl(descriptor, F_SETFD, 0)),
+    hasChild: () => {
+      const information = new Int32Array(SIGNAL_INFO_WORDS);
+      // Nothing else than ECHILD can go wrong with these arguments.
+      return waitid(P_ALL, 0, information, WEXITED | WNOHANG | WNOWAIT) === 0;
+    },
+    restoreSignal: (signal) => {
+      signalCall(signal, SIG_DFL);
+    },
+    duplicateDescriptor: (descriptor, lowest) => {
+      const duplicate = fcntl(descriptor, F_DUPFD, lowest);
+      return duplicate >= 0 ? duplicate : errorName();
+    },
+    execute: (path, args, environment) => {
+      execve(path, [...args, null], [...environment, null]);
+      return errorName();
+    },
   };
 }

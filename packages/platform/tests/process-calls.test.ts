@@ -75,8 +75,8 @@ describe('a child that asked for a signal on the death of its parent', () => {
   const orphaning = (signal: number): string => `
     const program = ${JSON.stringify(`${HEAD}
       calls.sendOnParentDeath(${String(signal)});
-      console.log('started');
       process.on('SIGTERM', () => { console.log('told'); process.exit(); });
+      console.log('started');
       setInterval(() => undefined, 1000);`)};
     spawn(process.execPath, ['--input-type=module-typescript', '-e', program], { stdio: 'inherit' });`;
 
@@ -118,6 +118,35 @@ describe('a child that asked for a signal on the death of its parent', () => {
     // The kernel closes the pipe a moment before the descriptor with the lock.
     await vi.waitFor(async () => (await open()).close());
     await rm(directory, { recursive: true });
+  });
+});
+
+describe('a process that becomes another program', () => {
+  it('keeps a duplicated descriptor, and ignores no signal that was restored', async () => {
+    const { output } = start(`
+      calls.restoreSignal(13);
+      calls.restoreSignal(25);
+      calls.keepAcrossExec(1);
+      const duplicate = calls.duplicateDescriptor(1, 100);
+      const say = 'echo "$0" "$NAME" >&' + duplicate + '; grep SigIgn /proc/self/status';
+      calls.execute('/bin/bash', ['sh', '-c', say, String(duplicate)], ['NAME=value']);`);
+    expect(await linesOf(output)).toEqual(['100 value', expect.stringMatching(/^SigIgn:\s0+$/)]);
+  });
+
+  it('goes on, and is told why, when there is none', async () => {
+    const { output } = start(`
+      console.log(calls.execute('/nonexistent', ['x'], []), calls.execute('/etc', ['x'], []));
+      console.log(calls.duplicateDescriptor(9999, 100));`);
+    expect(await linesOf(output)).toEqual(['ENOENT EACCES', 'EBADF']);
+  });
+
+  it('knows whether it has a child', async () => {
+    const { output } = start(`
+      const before = calls.hasChild();
+      const child = spawn('/bin/true');
+      const during = calls.hasChild();
+      child.on('exit', () => console.log(before, during, calls.hasChild()));`);
+    expect(await linesOf(output)).toEqual(['false true false']);
   });
 });
 
