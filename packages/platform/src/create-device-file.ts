@@ -13,7 +13,7 @@
  */
 import { constants } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
-import { link, open, rename, stat, statfs, unlink } from 'node:fs/promises';
+import { link, rename, stat, statfs, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { assert, DeviceError } from '@dozo/base';
 import type { Device } from '@dozo/base';
@@ -23,6 +23,7 @@ import {
   closeFile,
   openFile,
   statDescriptor,
+  syncDirectory,
   syncFile,
   truncateFile,
   writeAllAt,
@@ -165,15 +166,6 @@ async function giveName(unfinished: string, path: string): Promise<void> {
     return;
   }
   await unlink(unfinished);
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -4,7 +4,18 @@
  * `fs.promises` allocates a handle object and several promises for each call and costs three to four
  * times the CPU; these cost one promise each.
  */
-import { close, fdatasync, fstat, fsync, ftruncate, open, read, write, writev } from 'node:fs';
+import {
+  close,
+  constants,
+  fdatasync,
+  fstat,
+  fsync,
+  ftruncate,
+  open,
+  read,
+  write,
+  writev,
+} from 'node:fs';
 import type { BigIntStats } from 'node:fs';
 
 type Done<Result> = (error: NodeJS.ErrnoException | null, result: Result) => void;
@@ -62,3 +73,13 @@ export const truncateFile = (descriptor: number, sizeBytes: number): Promise<voi
   promised<undefined>((done) =>
     ftruncate(descriptor, sizeBytes, done as (error: Error | null) => void),
   );
+
+/** Makes the names in a directory durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  const descriptor = await openFile(path, constants.O_RDONLY | constants.O_DIRECTORY, 0);
+  try {
+    await syncFile(descriptor);
+  } finally {
+    await closeFile(descriptor);
+  }
+}

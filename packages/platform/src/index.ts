@@ -5,6 +5,8 @@ export type { PlatformErrorDetail } from './errors.ts';
 export type { FileDevice } from './file-device.ts';
 export { readHostIdentity } from './host-identity.ts';
 export type { HostIdentity } from './host-identity.ts';
+export { CLAIM_FILE_NAME, openClaimFile } from './open-claim-file.ts';
+export type { OpenClaimFile, OpenClaimFileOptions } from './open-claim-file.ts';
 export { openFileDevice } from './open-file-device.ts';
 export type { OpenFileDeviceOptions } from './open-file-device.ts';
 export { loadProcessCalls } from './process-calls.ts';
