@@ -115,5 +115,6 @@ export function describeProof(proof: DeathProof): string {
     kernel: "the kernel's lock on the same path was free",
     rebooted: 'this machine has been started again since',
     operator: 'an operator said so',
+    lease: 'its lease was over',
   }[proof];
 }

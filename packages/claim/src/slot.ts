@@ -55,8 +55,10 @@ export type ClaimState = 'claiming' | 'held' | 'released' | 'stopped';
  * - `kernel`: it ran on this boot of this machine under the very lock that we hold now.
  * - `rebooted`: it ran on an earlier boot of this machine, and only this machine reaches the device.
  * - `operator`: a person said so.
+ * - `lease`: no proof, but many claims ago: its lease was over. Only where nothing is kept of a holder
+ *   that would have to be kept apart: in a claim file.
  */
-export type DeathProof = 'released' | 'stopped' | 'kernel' | 'rebooted' | 'operator';
+export type DeathProof = 'released' | 'stopped' | 'kernel' | 'rebooted' | 'operator' | 'lease';
 
 /**
  * What a claim has found out about all lower claims when it wrote this: they have no lease any more,
@@ -126,7 +128,14 @@ const MAGIC = new TextEncoder().encode('DOZOSLOT');
 const FORMAT_VERSION = 2;
 const CRC_OFFSET_BYTES = 12;
 const STATES: readonly ClaimState[] = ['claiming', 'held', 'released', 'stopped'];
-const PROOFS: readonly DeathProof[] = ['released', 'stopped', 'kernel', 'rebooted', 'operator'];
+const PROOFS: readonly DeathProof[] = [
+  'released',
+  'stopped',
+  'kernel',
+  'rebooted',
+  'operator',
+  'lease',
+];
 const LOCK_KINDS: readonly LockIdentity['kind'][] = ['none', 'file', 'block'];
 
 /** Encodes a slot as one block. */
