@@ -74,6 +74,27 @@ describe('a paused process', () => {
     expect(fired).toEqual([1, 2, 3, 4]);
   });
 
+  it('may have a monotonic clock that stands meanwhile, and timers with it', async () => {
+    const clock = new SimulatedClock({ seed: 1, wallMs: 1_000_000 });
+    const process = new SimulatedProcess(clock, { driftRate: 1 });
+    const fired: number[] = [];
+    process.startTimer(40, () => fired.push(clock.monotonicMs()));
+    process.startTimer(50, () => fired.push(-1)).cancel();
+    await clock.advance(10);
+    process.pause('stands');
+    await clock.advance(1000);
+    expect([process.monotonicMs(), process.wallMs()]).toEqual([20, 1_002_020]);
+    process.resume();
+    expect(process.monotonicMs()).toBe(20);
+    await clock.advance(5);
+    expect(fired).toEqual([]);
+    await clock.advance(6);
+    expect(fired.map(Math.round)).toEqual([1020]);
+    process.pause();
+    await clock.advance(100);
+    expect(Math.round(process.monotonicMs())).toBe(242);
+  });
+
   it('has its writes on the disk and learns of them later', async () => {
     const { clock, medium, process } = setUp();
     const device = new SimulatedDevice(medium, { clock, seed: 1, process });

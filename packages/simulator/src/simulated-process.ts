@@ -42,6 +42,10 @@ export class SimulatedProcess implements Clock {
   readonly #wallAtStartMs: number;
   readonly #onKill: ((inFlight: InFlight) => void)[] = [];
   #wallJumpedMs = 0;
+  /** Virtual time that its monotonic clock has not counted. */
+  #uncountedMs = 0;
+  /** Since when its monotonic clock stands, in virtual time. */
+  #stoodSinceMs: number | undefined;
   #held: (() => void)[] = [];
   #isDraining = false;
   #state: 'running' | 'paused' | 'killed' = 'running';
@@ -66,16 +70,26 @@ export class SimulatedProcess implements Clock {
   }
 
   monotonicMs(): number {
-    return this.#monotonicOffsetMs + this.clock.monotonicMs() * this.#rate;
+    const nowMs = this.#stoodSinceMs ?? this.clock.monotonicMs();
+    return this.#monotonicOffsetMs + (nowMs - this.#uncountedMs) * this.#rate;
   }
 
   startTimer(delayMs: number, callback: () => void): Timer {
+    const dueMs = this.monotonicMs() + delayMs;
     let isCancelled = false;
-    const timer = this.clock.startTimer(delayMs / this.#rate + TIMER_MARGIN_MS, () => {
-      this.deliver(() => {
-        if (!isCancelled) callback();
+    const run = (): void => {
+      if (isCancelled) return;
+      // Its clock may have stood for a while.
+      if (this.monotonicMs() < dueMs) start();
+      else callback();
+    };
+    const start = (): Timer => {
+      const leftMs = Math.max(0, dueMs - this.monotonicMs());
+      return this.clock.startTimer(leftMs / this.#rate + TIMER_MARGIN_MS, () => {
+        this.deliver(run);
       });
-    });
+    };
+    const timer = start();
     return {
       cancel: () => {
         isCancelled = true;
@@ -89,15 +103,27 @@ export class SimulatedProcess implements Clock {
     this.#wallJumpedMs += deltaMs;
   }
 
-  /** Stops it. Idempotent. */
-  pause(): void {
-    if (this.#state === 'running') this.#state = 'paused';
+  /**
+   * Stops it. Idempotent.
+   *
+   * @param monotonic `runs` (default): its monotonic clock counts the pause, as `CLOCK_BOOTTIME` counts
+   *   a stopped process and a suspended machine. `stands`: it does not, as in a virtual machine whose
+   *   host was suspended; only wall time tells.
+   */
+  pause(monotonic: 'runs' | 'stands' = 'runs'): void {
+    if (this.#state !== 'running') return;
+    this.#state = 'paused';
+    if (monotonic === 'stands') this.#stoodSinceMs = this.clock.monotonicMs();
   }
 
   /** Lets it go on. Idempotent. */
   resume(): void {
     if (this.#state !== 'paused') return;
     this.#state = 'running';
+    if (this.#stoodSinceMs !== undefined) {
+      this.#uncountedMs += this.clock.monotonicMs() - this.#stoodSinceMs;
+      this.#stoodSinceMs = undefined;
+    }
     this.#drain();
   }
 
