@@ -162,7 +162,10 @@ class Acquisition {
     const { device, place, settings, clock, random, holder } = this.#options;
     const { reusable, nextIncarnation: incarnation } = assessment;
     if (reusable.length === 0) throw ringFull(device.path, place.slotCount);
-    const slotIndex = reusable[random.below(reusable.length)] as number;
+    // At least half of the ring to draw from; beyond that, what the ring still tells of the past stays.
+    const neverWrittenCount = place.slotCount - ring.slots.length;
+    const wantedCount = Math.max(neverWrittenCount, Math.ceil(place.slotCount / 2));
+    const slotIndex = reusable[random.below(Math.min(wantedCount, reusable.length))] as number;
     const before = ring.slots.find(({ index }) => index === slotIndex);
     const wallMs = clock.wallMs();
     const slot: Slot = {

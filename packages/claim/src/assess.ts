@@ -39,7 +39,7 @@ export interface Assessment {
   readonly leaseholders: readonly RingClaim[];
   /** Deaths that the looker itself proves and no account has named, lowest first. */
   readonly deaths: readonly { readonly identity: ClaimIdentity; readonly proof: DeathProof }[];
-  /** Indexes of slots that may be written. */
+  /** Indexes of slots that may be written: those never written, then those of dead claims, lowest first. */
   readonly reusable: readonly number[];
   readonly nextIncarnation: number;
   /** The newest claim with a checkpoint: recovery starts there. */
@@ -64,7 +64,7 @@ export function assessRing(
   const recovery = claims.find(({ slot }) => slot.checkpoint !== undefined);
   const unproven: RingClaim[] = [];
   const deaths: { identity: ClaimIdentity; proof: DeathProof }[] = [];
-  const reusable = neverWritten(ring, slotCount);
+  const freed: number[] = [];
   for (const claim of claims) {
     const { slot, index } = claim;
     if (!isAccountedDead(slot, accountant?.slot)) {
@@ -75,7 +75,7 @@ export function assessRing(
       }
       deaths.push({ identity: slot.identity, proof });
     }
-    if (claim !== accountant && claim !== recovery) reusable.push(index);
+    if (claim !== accountant && claim !== recovery) freed.push(index);
   }
   const leaseholders = unproven.filter(
     ({ slot }) =>
@@ -86,7 +86,7 @@ export function assessRing(
     unproven,
     leaseholders,
     deaths: deaths.reverse(),
-    reusable,
+    reusable: [...neverWritten(ring, slotCount), ...freed.reverse()],
     nextIncarnation: highest + 1,
     ...(recovery === undefined ? {} : { recoverFrom: recovery.slot }),
   };

@@ -119,7 +119,8 @@ export class Claim {
   get leaseLeftMs(): number {
     const { confirmed } = this.#tenure;
     const now = this.#now();
-    if (confirmed === undefined || !isInsideLease(this.#tenure, this.settings, now)) return 0;
+    if (this.#failure !== undefined || confirmed === undefined) return 0;
+    if (!isInsideLease(this.#tenure, this.settings, now)) return 0;
     return confirmed.begun.monotonicMs + this.settings.leaseMs - now.monotonicMs;
   }
 

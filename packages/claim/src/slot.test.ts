@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { RESERVATION_SEGMENTS_MAX, SLOT_BLOCK_BYTES } from './limits.ts';
+import {
+  DEATHS_MAX,
+  QUARANTINED_CLAIMS_MAX,
+  RESERVATION_SEGMENTS_MAX,
+  SLOT_BLOCK_BYTES,
+} from './limits.ts';
 import { decodeSlot, encodeSlot } from './slot.ts';
 import type { Slot } from './slot.ts';
 
@@ -8,11 +13,12 @@ const natural = fc.nat({ max: Number.MAX_SAFE_INTEGER });
 const bytes16 = fc.uint8Array({ minLength: 16, maxLength: 16 });
 const text = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 });
 const number32 = fc.nat({ max: 0xffff_ffff });
+const identity = fc.record({ incarnation: natural, nonce: bytes16 });
 
 const anySlot: fc.Arbitrary<Slot> = fc.record(
   {
     deviceId: bytes16,
-    identity: fc.record({ incarnation: natural, nonce: bytes16 }),
+    identity,
     writeCounter: natural,
     state: fc.constantFrom('claiming', 'held', 'released', 'stopped'),
     holder: fc.record(
@@ -20,6 +26,8 @@ const anySlot: fc.Arbitrary<Slot> = fc.record(
         host: text,
         bootId: text,
         processId: number32,
+        machineId: text,
+        name: text,
         podName: text,
         podUid: text,
         softwareVersion: text,
@@ -34,6 +42,16 @@ const anySlot: fc.Arbitrary<Slot> = fc.record(
     checkpoint: fc.record({ segment: number32, segmentOrdinal: natural, groupOffset: natural }),
     logEnd: fc.record({ segment: number32, segmentOrdinal: natural, offset: natural }),
     failedFlush: fc.record({ wallMs: natural, cause: text }),
+    account: fc.record({
+      quarantined: fc.array(identity, { maxLength: QUARANTINED_CLAIMS_MAX }),
+      deaths: fc.array(
+        fc.record({
+          identity,
+          proof: fc.constantFrom('released', 'stopped', 'kernel', 'rebooted', 'operator'),
+        }),
+        { maxLength: DEATHS_MAX },
+      ),
+    }),
     reservation: fc.array(number32, { maxLength: RESERVATION_SEGMENTS_MAX }),
   },
   {
