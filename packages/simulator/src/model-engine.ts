@@ -10,6 +10,7 @@ import type {
   Batch,
   ByteRange,
   Engine,
+  EngineEnd,
   EngineStats,
   Entry,
   EntryInfo,
@@ -20,6 +21,7 @@ import type {
   Snapshot,
   VerifyReport,
 } from '@dozo/engine';
+import { EngineError } from '@dozo/engine';
 
 interface Cell {
   readonly lsn: Lsn;
@@ -43,6 +45,8 @@ export interface ModelEngineOptions {
 
 /** See the file comment. */
 export class ModelEngine implements Engine {
+  readonly ended: Promise<EngineEnd>;
+  #end: (end: EngineEnd) => void = () => undefined;
   readonly #capacityBytes: number;
   readonly #beforeApply: ((batch: Batch) => Promise<void> | void) | undefined;
   /** Never changed in place: a batch makes a new one, so that a snapshot is just a reference. */
@@ -57,6 +61,9 @@ export class ModelEngine implements Engine {
   constructor(options: ModelEngineOptions = {}) {
     this.#capacityBytes = options.capacityBytes ?? Number.MAX_SAFE_INTEGER;
     this.#beforeApply = options.beforeApply;
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
   }
 
   apply(batch: Batch): Promise<Lsn> {
@@ -85,6 +92,11 @@ export class ModelEngine implements Engine {
       await this.#beforeApply?.(batch);
     } catch (cause) {
       this.#state = 'failed';
+      const detail = { code: 'ENGINE_FAILED', path: 'model', reason: String(cause) } as const;
+      this.#end({
+        kind: 'failed',
+        error: new EngineError('The device failed.', detail, { cause }),
+      });
       throw new ModelEngineError('The device failed.', { code: 'ENGINE_FAILED' }, { cause });
     }
     if (this.#sharedCells) this.#cells = new Map(this.#cells);
@@ -145,6 +157,8 @@ export class ModelEngine implements Engine {
       segmentCount: 0,
       segmentBytes: 0,
       freeSegmentCount: 0,
+      quarantinedSegmentCount: 0,
+      quarantinedClaims: [],
       lastLsn: this.#lsn,
       putCount: 0,
       deleteCount: 0,
@@ -157,6 +171,7 @@ export class ModelEngine implements Engine {
       bytesMoved: 0,
       checkpointCount: 0,
       checksumErrorCount: 0,
+      staleReadCount: 0,
     };
   }
 
@@ -171,6 +186,8 @@ export class ModelEngine implements Engine {
   async close(): Promise<void> {
     await this.#last;
     this.#state = 'closed';
+    // What came first stands: a promise resolves once.
+    this.#end({ kind: 'closed' });
   }
 
   #checkOpen(): void {
