@@ -119,7 +119,7 @@ function writePackage(folder: string): void {
     bin: manifest.bin,
     files: ['bin', 'dist'],
     dependencies: manifest.dependencies,
-    optionalDependencies: manifest.bin === undefined ? undefined : runtime,
+    optionalDependencies: { ...manifest.optionalDependencies, ...(manifest.bin && runtime) },
   });
   cpSync(join(root, 'LICENSE'), join(target, 'LICENSE'));
   for (const name of ['README.md', 'bin']) {

@@ -1,0 +1,40 @@
+/** What every part of the lab is given: how to open a scene, how to tell the story, what time it is. */
+import type { Clock } from '@dozo/base';
+
+import type { Abilities } from './abilities.ts';
+import type { DaemonProcess } from './daemon-process.ts';
+import type { ExpectedRecord } from './records.ts';
+import type { Scene } from './scene.ts';
+import type { Story } from './story.ts';
+
+export interface Stage {
+  readonly story: Story;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly abilities: Abilities;
+  /** Runs `play` in a scene of its own, which is closed whatever happens. */
+  readonly inScene: <Result>(
+    name: string,
+    play: (scene: Scene) => Promise<Result>,
+  ) => Promise<Result>;
+}
+
+/**
+ * What must be found of what a daemon had acknowledged at one moment. One write that was under way and
+ * not acknowledged may be found as well, and so may what it acknowledged until `until`.
+ */
+export function expectedOf(
+  acknowledged: ReadonlyMap<string, number>,
+  until: ReadonlyMap<string, number> = acknowledged,
+): ExpectedRecord[] {
+  return [...until].map(([key, version]) => ({
+    key,
+    minVersion: acknowledged.get(key) ?? 0,
+    maxVersion: version + 1,
+  }));
+}
+
+/** What a daemon says at its start, told as part of the story. */
+export function tellStart(story: Story, daemon: DaemonProcess, what: string): void {
+  story.tell(daemon.name, `pid ${daemon.pid}: ${what}`);
+}
