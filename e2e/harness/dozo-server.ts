@@ -2,12 +2,14 @@
  * A started `dozo up`: the command as people run it, on a data directory of the test's own.
  *
  * Ports are drawn by the kernel; the ready file says which. The process that serves is the one that
- * the ready file names, and that is the one which is measured and killed.
+ * the ready file names, and that is the one which is measured and killed. Where it runs (here, in
+ * namespaces, in a container) is the matter of its {@link Place}.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createWriteStream, existsSync, readFileSync, rmSync } from 'node:fs';
+import { createWriteStream, existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Place, ReadyFile } from './place.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
@@ -22,18 +24,27 @@ export interface ServerOptions {
   readonly moreArguments?: readonly string[];
   /** The command to start; without it the one of this checkout. */
   readonly command?: readonly [string, ...string[]];
+  /** Where its ready file and log lie; without it the data directory. */
+  readonly runDirectory?: string;
+  /** Without it: a child process like any other. */
+  readonly place?: Place;
 }
 
-interface ReadyFile {
-  readonly endpoint: string;
-  readonly healthEndpoint: string;
-  readonly pid: number;
+/** How a start ended that did not come to serve. */
+export interface Refusal {
+  /** The exit status; null when a signal ended it. */
+  readonly status: number | null;
+  readonly words: string;
 }
 
 const ownCommand: readonly [string, ...string[]] = [
   process.execPath,
   join(root, 'packages', 'dozo', 'bin', 'dozo.js'),
 ];
+const credentials = {
+  DOZO_ACCESS_KEY_ID: ACCESS_KEY_ID,
+  DOZO_SECRET_ACCESS_KEY: SECRET_ACCESS_KEY,
+};
 const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 60_000;
 
@@ -42,6 +53,8 @@ export class DozoServer {
   #child: ChildProcess | undefined;
   #ended: Promise<number | null> = Promise.resolve(null);
   #ready: ReadyFile | undefined;
+  #logFrom = 0;
+  #isSuspended = false;
 
   private constructor(options: ServerOptions) {
     this.#options = options;
@@ -54,18 +67,36 @@ export class DozoServer {
     return server;
   }
 
+  /** Starts one that may be refused: the server, or how it ended. */
+  static async tryStart(options: ServerOptions): Promise<DozoServer | Refusal> {
+    const server = new DozoServer(options);
+    return (await server.#startOrEnd()) ?? server;
+  }
+
   /** Starts it again on the same data, after {@link stop} or {@link kill}. */
   async start(): Promise<void> {
+    const refusal = await this.#startOrEnd();
+    if (refusal === undefined) return;
+    throw new Error(
+      `dozo up does not serve; it ended with ${refusal.status ?? 'a signal'}; its last words:\n` +
+        this.lastWords(),
+    );
+  }
+
+  async #startOrEnd(): Promise<Refusal | undefined> {
     const child = this.#spawn();
     const deadlineMs = Date.now() + START_TIMEOUT_MS;
     while (!existsSync(this.#readyFile)) {
-      if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadlineMs) {
-        child.kill('SIGKILL');
-        throw new Error(`dozo up does not serve; its last words:\n${this.lastWords()}`);
+      if (Date.now() > deadlineMs) child.kill('SIGKILL');
+      if (child.exitCode !== null || child.signalCode !== null) {
+        return { status: await this.#ended, words: this.words() };
       }
       await sleep(10);
     }
-    this.#ready = JSON.parse(readFileSync(this.#readyFile, 'utf8')) as ReadyFile;
+    const ready = JSON.parse(readFileSync(this.#readyFile, 'utf8')) as ReadyFile;
+    const { place } = this.#options;
+    this.#ready = place === undefined ? ready : await place.reach(ready);
+    return undefined;
   }
 
   /** Starts it and kills it after a while, wherever it is by then. */
@@ -97,7 +128,7 @@ export class DozoServer {
   }
 
   get logPath(): string {
-    return join(this.#options.dataDirectory, 'e2e.log');
+    return join(this.#runDirectory, 'e2e.log');
   }
 
   /** The end of what it logged. */
@@ -105,6 +136,40 @@ export class DozoServer {
     return existsSync(this.logPath)
       ? readFileSync(this.logPath, 'utf8').slice(-4_000)
       : '(nothing)';
+  }
+
+  /** All that it has logged since its last start. */
+  words(): string {
+    if (!existsSync(this.logPath)) return '';
+    return readFileSync(this.logPath).subarray(this.#logFrom).toString('utf8');
+  }
+
+  /** SIGSTOP: it lives, holds what it holds, and does nothing. */
+  suspend(): void {
+    process.kill(this.pid, 'SIGSTOP');
+    this.#isSuspended = true;
+  }
+
+  /** SIGCONT. */
+  continue(): void {
+    process.kill(this.pid, 'SIGCONT');
+    this.#isSuspended = false;
+  }
+
+  get isSuspended(): boolean {
+    return this.#isSuspended;
+  }
+
+  /** The exit status of one that ends by itself; null when a signal ended it. */
+  async ownEnd(): Promise<number | null> {
+    const status = await this.#ended;
+    this.#ready = undefined;
+    return status;
+  }
+
+  /** Whether it has not ended. */
+  get isRunning(): boolean {
+    return this.#child?.exitCode === null && this.#child.signalCode === null;
   }
 
   /** SIGTERM, and the exit status of a clean stop. */
@@ -121,9 +186,10 @@ export class DozoServer {
 
   /** SIGKILL: what a power cut does, except for what the kernel still writes. */
   async kill(): Promise<void> {
-    process.kill(this.pid, 'SIGKILL');
+    if (this.isRunning) process.kill(this.pid, 'SIGKILL');
     await this.#ended;
     this.#ready = undefined;
+    this.#isSuspended = false;
   }
 
   /** Resident memory now, in bytes. */
@@ -146,7 +212,11 @@ export class DozoServer {
   }
 
   get #readyFile(): string {
-    return join(this.#options.dataDirectory, 'ready.json');
+    return join(this.#runDirectory, 'ready.json');
+  }
+
+  get #runDirectory(): string {
+    return this.#options.runDirectory ?? this.#options.dataDirectory;
   }
 
   #spawn(): ChildProcess {
@@ -157,15 +227,14 @@ export class DozoServer {
       ['--port', '0', '--health-port', '0', '--ready-file', this.#readyFile],
       ['--log-format', 'json', ...(this.#options.moreArguments ?? [])],
     ].flat();
-    const [program, ...before] = this.#options.command ?? ownCommand;
-    const child = spawn(program, [...before, ...args], {
-      env: {
-        ...process.env,
-        DOZO_ACCESS_KEY_ID: ACCESS_KEY_ID,
-        DOZO_SECRET_ACCESS_KEY: SECRET_ACCESS_KEY,
-      },
+    const { place } = this.#options;
+    const own = [...(this.#options.command ?? ownCommand), ...args];
+    const [program = '', ...rest] = place === undefined ? own : place.commandLine(own, credentials);
+    const child = spawn(program, rest, {
+      env: { ...process.env, ...credentials },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    this.#logFrom = existsSync(this.logPath) ? statSync(this.logPath).size : 0;
     const log = createWriteStream(this.logPath, { flags: 'a' });
     child.stdout.pipe(log, { end: false });
     child.stderr.pipe(log, { end: false });

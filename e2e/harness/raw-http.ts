@@ -69,6 +69,8 @@ export function readAnswer(socket: Socket): Promise<RawAnswer> {
       if (isWhole(text)) finish();
     });
     socket.on('close', finish);
+    // A connection that was refused is over before anybody asks.
+    if (socket.closed) finish();
   });
 }
 
