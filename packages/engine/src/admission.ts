@@ -59,8 +59,9 @@ export class Admission {
   /** What another put may be charged with. */
   availableBytes(load: QueueLoad): number {
     const { catalog, geometry } = this.#options;
-    const used = chargedBytes(catalog.segments.totalLiveBytes, catalog.indexBytes);
-    return Math.max(0, usableBytesOf(geometry) - used - load.chargeBytes);
+    const { totalLiveBytes, quarantinedLiveBytes, quarantinedCount } = catalog.segments;
+    const used = chargedBytes(totalLiveBytes - quarantinedLiveBytes, catalog.indexBytes);
+    return Math.max(0, usableBytesOf(geometry, quarantinedCount) - used - load.chargeBytes);
   }
 
   /**

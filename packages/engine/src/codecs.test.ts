@@ -2,11 +2,18 @@
 import fc from 'fast-check';
 import { concatBytes } from '@dozo/base';
 import { describe, expect, test } from 'vitest';
+import { encodeHistory } from './claim-history.ts';
 import { planGeometry } from './geometry.ts';
 import { GroupBuilder, decodeGroupHeader } from './group.ts';
 import { EntryPageBuilder, decodeIndexPage, encodeSegmentRows } from './index-page.ts';
 import { IndexEntry } from './key-index.ts';
-import { VALUE_BLOCK_BYTES } from './limits.ts';
+import {
+  FENCES_MAX,
+  NOTE_KEYS_MAX,
+  NOTE_KEY_BYTES_MAX,
+  VALUE_BLOCK_BYTES,
+  ZOMBIE_NOTES_MAX,
+} from './limits.ts';
 import { decodeManifest, encodeManifest, manifestBytesOf } from './manifest.ts';
 import { decodeRecordHead, encodeRecordHead, headBytesOf } from './record.ts';
 import { isValueIntact, recordBytesOf, valueChecksums } from './record.ts';
@@ -14,6 +21,7 @@ import { decodeSegmentHeader, encodeSegmentHeader } from './segment-header.ts';
 import { decodeSuperblock, encodeSuperblock } from './superblock.ts';
 
 const natural = fc.nat({ max: Number.MAX_SAFE_INTEGER });
+const text = fc.string({ unit: 'grapheme', maxLength: 8 });
 const number32 = fc.nat({ max: 0xffff_ffff });
 const bytes16 = fc.uint8Array({ minLength: 16, maxLength: 16 });
 const identity = fc.record({ incarnation: natural, nonce: bytes16 });
@@ -116,17 +124,52 @@ describe('structures', () => {
       offset: number32,
       valueBytes: number32,
     });
+    const claim = {
+      identity,
+      host: text,
+      podName: text,
+      processId: number32,
+      sinceWallMs: natural,
+      by: identity,
+      fencedWallMs: natural,
+    };
+    const fence = fc.record({
+      ...claim,
+      segment: number32,
+      ordinal: natural,
+      end: number32,
+      segments: fc.array(number32, { maxLength: 20 }),
+    });
+    const note = fc.record({
+      ...claim,
+      proof: fc.constantFrom('released', 'stopped', 'kernel', 'rebooted', 'operator', 'unknown'),
+      notedWallMs: natural,
+      groupCount: number32,
+      recordCount: natural,
+      bytes: natural,
+      firstWallMs: natural,
+      lastWallMs: natural,
+      keys: fc.array(fc.uint8Array({ maxLength: NOTE_KEY_BYTES_MAX }), {
+        maxLength: NOTE_KEYS_MAX,
+      }),
+    });
     const manifest = fc.record({
       nextLsn: natural,
       nextOrdinal: natural,
       snapshot: natural,
       pages: fc.array(page),
       parts: fc.array(part),
+      history: fc.record({
+        fences: fc.array(fence, { maxLength: FENCES_MAX }),
+        notes: fc.array(note, { maxLength: ZOMBIE_NOTES_MAX }),
+      }),
     });
     fc.assert(
       fc.property(manifest, (value) => {
         const bytes = encodeManifest(value);
-        expect(bytes.length).toBe(manifestBytesOf(value.pages.length, value.parts.length));
+        const historyBytes = encodeHistory(value.history).length;
+        const sizeBytes = manifestBytesOf(value.pages.length, value.parts.length, historyBytes);
+        expect(bytes.length).toBe(sizeBytes);
         expect(decodeManifest(bytes)).toEqual(value);
       }),
     );
@@ -176,6 +219,7 @@ describe('structures', () => {
       geometry,
       beatIntervalMs: 1000,
       leaseMs: 5000,
+      isLocal: true,
       createdWallMs: 1_700_000_000_000,
     };
     const block = encodeSuperblock(superblock);
@@ -186,5 +230,7 @@ describe('structures', () => {
       }),
     );
     expect(decodeSuperblock(flip(block, 3)).kind).toBe('foreign');
+    const short = encodeSuperblock({ ...superblock, leaseMs: 2000 });
+    expect(decodeSuperblock(short).kind).toBe('damaged');
   });
 });

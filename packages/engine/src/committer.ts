@@ -6,7 +6,8 @@
  * compared with it right there and stand in front of the users' batches, which therefore win. After
  * the flush the index changes and the callers are told, in the order of the log.
  *
- * Nothing is ever retried: the first write or flush that fails ends the engine.
+ * Nothing is ever retried: the first write or flush that fails ends the engine. So does the claim when
+ * it is over: what was in flight has an unknown outcome then, and what waits was not written.
  */
 import { assert, AssertionError } from '@dozo/base';
 import { Admission } from './admission.ts';
@@ -14,14 +15,15 @@ import type { PreparedBatch, QueueLoad } from './admission.ts';
 import type { Catalog } from './catalog.ts';
 import type { Counters } from './counters.ts';
 import type { Batch, Lsn } from './engine-types.ts';
-import { EngineError } from './errors.ts';
+import { ClaimError } from '@dozo/claim';
+import { claimIsOver, engineFailed } from './errors.ts';
+import type { EngineError } from './errors.ts';
 import type { EngineLimits, Geometry } from './geometry.ts';
 import { IndexEntry } from './key-index.ts';
 import { EAGER_BYTES, GROUP_BYTES_MAX, RECLAIM_STEP_BYTES } from './limits.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { Maintenance, Step } from './maintenance.ts';
 import type { Move } from './reclaimer.ts';
-import { manifestBytesOf } from './manifest.ts';
 import { RECORD_DELETE, RECORD_INDEX_PAGE, RECORD_PUT } from './record.ts';
 import { recordBytesOf } from './record.ts';
 import { neededSegments } from './space.ts';
@@ -37,7 +39,7 @@ export interface CommitterOptions {
   readonly maintenance: Maintenance;
   readonly counters: Counters;
   readonly switches: TestSwitches;
-  /** A write or flush failed; called once. */
+  /** A write or flush failed, or the claim is over; called once, when nothing is in flight any more. */
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -79,6 +81,7 @@ export class Committer {
   #arrivalCount = 0;
   #running: Promise<void> | undefined;
   #failure: EngineError | undefined;
+  #isOutcomeUnknown = false;
   #lastLsn: number;
 
   constructor(options: CommitterOptions) {
@@ -117,6 +120,7 @@ export class Committer {
     this.#running = this.#run().then(
       () => {
         this.#running = undefined;
+        if (this.#failure !== undefined) return;
         // Something may have come between the last look and here.
         if (this.#queueLength > 0) this.start();
       },
@@ -127,6 +131,21 @@ export class Committer {
         if (error instanceof AssertionError) throw error;
       },
     );
+  }
+
+  /** Whether something was written of which the device did not say whether it is durable. */
+  get isOutcomeUnknown(): boolean {
+    return this.#isOutcomeUnknown;
+  }
+
+  /**
+   * The claim is over, or its slot cannot be written: refuses what waits and what comes, at once.
+   *
+   * @returns a promise for the end of what is in flight. It does not reject.
+   */
+  async end(error: unknown): Promise<void> {
+    this.#refuseWaiting(this.#refusalFor(error, true));
+    while (this.#running !== undefined) await this.#running;
   }
 
   /** Resolves when everything that was accepted has been committed, or the engine has failed. */
@@ -148,15 +167,20 @@ export class Committer {
   }
 
   async #run(): Promise<void> {
-    const { log, catalog, maintenance } = this.#options;
+    const { log, maintenance } = this.#options;
     for (;;) {
       // With enough waiting, the device is put to work before the callers are let loose again:
       // checksums of what they bring next are computed while it writes.
       if (this.#queuedBytes < EAGER_BYTES) await this.#settle();
-      const canReserve = !log.hasReservedSegment && catalog.segments.availableCount > 0;
-      if (log.isSlotStale || canReserve) await log.updateSlot();
+      if (this.#isOver()) return;
+      if (log.isSlotDue) await log.updateSlot();
+      if (!log.hasReservedSegment && log.isConfirming) await log.confirmed();
       const needed = maintenance.prepare();
       if (needed !== undefined) await needed;
+      const lease = log.checkLease();
+      if (lease !== undefined) await lease;
+      if (this.#isOver()) return;
+      // From here to the write of the group nothing is waited for.
       const group = this.#form();
       if (group === 'again') continue;
       if (group === undefined) {
@@ -169,6 +193,8 @@ export class Committer {
       try {
         await log.commit();
       } catch (error) {
+        // The claim's error comes after the device has said that the group is durable.
+        if (!(error instanceof ClaimError)) this.#isOutcomeUnknown = true;
         this.#rejectAll(group, error);
         await preparation;
         throw error;
@@ -176,6 +202,10 @@ export class Committer {
       this.#apply(group);
       if (preparation !== undefined) await preparation;
     }
+  }
+
+  #isOver(): boolean {
+    return this.#failure !== undefined;
   }
 
   /** Lets everybody who was told of the last group come with what they do next. */
@@ -240,7 +270,7 @@ export class Committer {
     if (bytes <= log.roomBytes) {
       if (!this.#mayWrite(spaceClass)) return false;
       log.beginGroup();
-      if (publishing !== undefined) log.publish(publishing);
+      if (publishing !== undefined || step?.kind === 'manifest') log.publish(publishing);
       return true;
     }
     const needed = neededSegments(spaceClass, catalog.indexBytes, geometry);
@@ -260,9 +290,9 @@ export class Committer {
   #stepBytes(step: Step): number {
     if (step.kind === 'page') return recordBytesOf(0, step.value.length);
     if (step.kind === 'moves') return moveBytes(step.moves[0]);
-    const { pages } = step.finish();
     const { log } = this.#options;
-    return recordBytesOf(0, manifestBytesOf(pages.length, log.parts.length));
+    const { pages } = step.kind === 'publish' ? step.finish() : log;
+    return recordBytesOf(0, log.manifestBytes(pages.length));
   }
 
   #addStep(group: Group, step: Step): void {
@@ -383,29 +413,35 @@ export class Committer {
   }
 
   #rejectAll(group: Group, error: unknown): void {
-    const failure = this.#failed(error);
-    for (const { batch } of group.batches) batch.reject(failure);
+    const failure = this.#refusalFor(error, false);
+    for (const { batch } of group.batches) {
+      this.#leaveQueue(batch);
+      batch.reject(failure);
+    }
   }
 
   #fail(error: unknown): void {
-    const failure = this.#failed(error);
-    const waiting = this.#queue.slice(this.#queueHead);
-    this.#queue = [];
-    this.#queueHead = 0;
-    for (const batch of waiting) batch.reject(failure);
+    this.#refuseWaiting(this.#refusalFor(error, true));
     this.#options.onFailure(error);
   }
 
-  #failed(error: unknown): EngineError {
+  /** What a caller is told; `isOutcomeKnown`: its batch was certainly not written. */
+  #refusalFor(error: unknown, isOutcomeKnown: boolean): EngineError {
     const { path } = this.#options;
-    const reason = error instanceof Error ? error.message : String(error);
-    this.#failure ??= new EngineError(
-      `Writing to ${path} failed: ${reason} Whether the last batches are durable is not known. The ` +
-        'engine has stopped; nothing is retried. Look at the device, then start again: the start ' +
-        'verifies everything.',
-      { code: 'ENGINE_FAILED', path, reason },
-    );
-    return this.#failure;
+    return error instanceof ClaimError
+      ? claimIsOver(path, error, isOutcomeKnown)
+      : engineFailed(path, error);
+  }
+
+  #refuseWaiting(failure: EngineError): void {
+    this.#failure ??= failure;
+    const waiting = this.#queue.slice(this.#queueHead);
+    this.#queue = [];
+    this.#queueHead = 0;
+    for (const batch of waiting) {
+      this.#leaveQueue(batch);
+      batch.reject(failure);
+    }
   }
 }
 

@@ -12,6 +12,7 @@ export interface Counters {
   bytesMoved: number;
   checkpointCount: number;
   checksumErrorCount: number;
+  staleReadCount: number;
 }
 
 export function newCounters(): Counters {
@@ -26,5 +27,6 @@ export function newCounters(): Counters {
     bytesMoved: 0,
     checkpointCount: 0,
     checksumErrorCount: 0,
+    staleReadCount: 0,
   };
 }

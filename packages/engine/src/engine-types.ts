@@ -5,6 +5,8 @@
  * asynchronous although the index could answer some of them at once.
  */
 import type { Brand } from '@dozo/base';
+import type { FencedClaim } from './claim-history.ts';
+import type { EngineError } from './errors.ts';
 
 /**
  * Log sequence number: the position of a batch in the history of the device, an integer >= 1 that
@@ -80,7 +82,7 @@ export interface Snapshot {
 
 /** Counters since the engine was opened, and gauges. Sizes in bytes. */
 export interface EngineStats {
-  readonly state: 'open' | 'failed' | 'closed';
+  readonly state: 'open' | EngineEnd['kind'];
   /** Device size and what of it values can take. */
   readonly deviceBytes: number;
   readonly usableBytes: number;
@@ -92,6 +94,10 @@ export interface EngineStats {
   readonly segmentCount: number;
   readonly segmentBytes: number;
   readonly freeSegmentCount: number;
+  /** Segments kept back because a process that lost the device may still write to them. */
+  readonly quarantinedSegmentCount: number;
+  /** Those processes, lowest claim first; also dead ones whose writes are being looked at. */
+  readonly quarantinedClaims: readonly FencedClaim[];
   readonly lastLsn: number;
   readonly putCount: number;
   readonly deleteCount: number;
@@ -105,6 +111,8 @@ export interface EngineStats {
   readonly bytesMoved: number;
   readonly checkpointCount: number;
   readonly checksumErrorCount: number;
+  /** Reads that were right only past the page cache: another path had written there. */
+  readonly staleReadCount: number;
 }
 
 /** One damaged place that `verify` found. */
@@ -130,6 +138,18 @@ export interface VerifyReport {
   readonly damages: readonly Damage[];
 }
 
+/**
+ * How the service of an engine ended.
+ *
+ * - `closed`: by its user.
+ * - `failed`: a write or flush of the device failed.
+ * - `fenced`: another process has taken the device over.
+ * - `lost`: this process could not show in time that it lives.
+ */
+export type EngineEnd =
+  | { readonly kind: 'closed' }
+  | { readonly kind: 'failed' | 'fenced' | 'lost'; readonly error: EngineError };
+
 /** One engine on one device. All methods may be called at any time and in any number. */
 export interface Engine {
   /**
@@ -141,11 +161,16 @@ export interface Engine {
    *
    * Rejects with `DEVICE_FULL` (nothing was written; deletes alone are still taken),
    * `KEY_TOO_LONG`, `VALUE_TOO_LARGE`, `BATCH_TOO_LARGE`, `QUEUE_FULL`, `ENGINE_CLOSED` (nothing
-   * was written), `ENGINE_FAILED` (a write or flush failed: outcome unknown, the engine is done).
+   * was written), `ENGINE_FAILED` (a write or flush failed: outcome unknown, the engine is done),
+   * `ENGINE_FENCED` and `ENGINE_CLAIM_LOST` (the engine is done; `isOutcomeKnown` says whether the
+   * batch was certainly not written).
    */
   apply(batch: Batch): Promise<Lsn>;
 
-  /** Reads a key's value, or a range of it. Rejects with `VALUE_DAMAGED`, never returns bad bytes. */
+  /**
+   * Reads a key's value, or a range of it. Rejects with `VALUE_DAMAGED`, never returns bad bytes. After
+   * its process slept it first makes sure that the device is still ours.
+   */
   get(key: Uint8Array, range?: ByteRange): Promise<Entry | undefined>;
 
   /** What is known of a key without reading its value. */
@@ -159,12 +184,18 @@ export interface Engine {
 
   stats(): EngineStats;
 
+  /** Resolves as soon as service ends, for whatever reason; never rejects. */
+  readonly ended: Promise<EngineEnd>;
+
   /** Reads every live record and every structure from the device and checks it. */
   verify(options?: {
     readonly onProgress?: (progress: VerifyProgress) => void;
     readonly signal?: AbortSignal;
   }): Promise<VerifyReport>;
 
-  /** Waits for what was accepted, writes a checkpoint, marks the claim released. Idempotent. */
+  /**
+   * Waits for what was accepted, writes a checkpoint, gives the claim back. Idempotent. After service
+   * has ended otherwise it waits until nothing is written any more.
+   */
   close(): Promise<void>;
 }

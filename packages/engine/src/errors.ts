@@ -1,5 +1,6 @@
 /** The errors of the engine. */
 import { DozoError } from '@dozo/base';
+import type { ClaimError, Slot } from '@dozo/claim';
 
 /** Why a device cannot be opened or formatted. */
 export type DeviceRefusal =
@@ -28,6 +29,8 @@ export type DeviceRefusal =
       readonly sizeBytes: number;
       readonly neededBytes: number;
     }
+  /** A beat interval or lease that no claim can keep. */
+  | { readonly code: 'INTERVALS_REFUSED'; readonly reason: string }
   /** Formatting would destroy what is there. */
   | { readonly code: 'DEVICE_NOT_EMPTY'; readonly path: string; readonly found: string }
   /** A structure that had been durable is damaged: opening would lose acknowledged writes. */
@@ -63,6 +66,18 @@ export type EngineRefusal =
   | { readonly code: 'ENGINE_CLOSED' | 'SNAPSHOT_CLOSED' }
   /** A write or flush failed; whether what was in flight is durable is not known. */
   | { readonly code: 'ENGINE_FAILED'; readonly path: string; readonly reason: string }
+  /**
+   * Another process has taken the device over, or this one cannot show any more that it lives. The
+   * claim's error is the cause.
+   */
+  | {
+      readonly code: 'ENGINE_FENCED' | 'ENGINE_CLAIM_LOST';
+      readonly path: string;
+      /** Who has the device now, where that is known. */
+      readonly holder: Slot | undefined;
+      /** False when the batch was written: the new holder may have taken it, or not. */
+      readonly isOutcomeKnown: boolean;
+    }
   /** What the device returned is not what was written. */
   | {
       readonly code: 'VALUE_DAMAGED';
@@ -85,5 +100,36 @@ export function corrupt(path: string, offset: number, reason: string): EngineErr
       'the device would lose acknowledged data. Nothing was changed. Look at it with ' +
       '`dozo device verify`, and recover this device from its replicas or a backup.',
     { code: 'DEVICE_CORRUPT', path, offset, reason },
+  );
+}
+
+/** The claim is over: what waits was not written; of what was on its way nobody knows. */
+export function claimIsOver(path: string, error: ClaimError, isOutcomeKnown: boolean): EngineError {
+  const { detail } = error;
+  const outcome = isOutcomeKnown
+    ? 'Nothing of this was written.'
+    : 'Whether the last batches count is for the new holder to say.';
+  const isFenced = detail.code === 'CLAIM_FENCED';
+  return new EngineError(
+    `Using the engine on ${path}: it has ended. ${outcome} ${error.message}`,
+    {
+      code: isFenced ? 'ENGINE_FENCED' : 'ENGINE_CLAIM_LOST',
+      path,
+      holder: isFenced ? detail.by : undefined,
+      isOutcomeKnown,
+    },
+    { cause: error },
+  );
+}
+
+/** A write or flush failed: whether what was in flight is durable is not known. */
+export function engineFailed(path: string, error: unknown): EngineError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new EngineError(
+    `Writing to ${path} failed: ${reason} Whether the last batches are durable is not known. The ` +
+      'engine has stopped; nothing is retried. Look at the device, then start again: the start ' +
+      'verifies everything.',
+    { code: 'ENGINE_FAILED', path, reason },
+    { cause: error },
   );
 }

@@ -1,6 +1,7 @@
 /** Makes a device ours: superblocks and an empty claim ring. Everything on it is lost. */
 import { assert } from '@dozo/base';
 import type { Clock, Device, Random } from '@dozo/base';
+import { refuseIntervals } from '@dozo/claim';
 import { EngineError } from './errors.ts';
 import { planGeometry } from './geometry.ts';
 import type { GeometryOptions } from './geometry.ts';
@@ -15,6 +16,11 @@ export interface FormatOptions extends GeometryOptions {
   readonly random: Random;
   /** Formats over whatever is there. Default: only a device that begins with zeros is formatted. */
   readonly force?: boolean;
+  /** Only this machine can reach the device, by one path: its kernel arbitrates alone. Default false. */
+  readonly isLocal?: boolean;
+  /** How often a holder shows that it lives, and how long that counts, in ms. Default 1 s and 5 s. */
+  readonly beatIntervalMs?: number;
+  readonly leaseMs?: number;
 }
 
 /** Bytes of zeros that are written at once. */
@@ -24,10 +30,12 @@ const ZEROS_BYTES = 1024 * 1024;
  * Formats a device and flushes.
  *
  * The first superblock is written last: a device whose formatting was cut off is not ours. Rejects
- * with `DEVICE_NOT_EMPTY`, `DEVICE_TOO_SMALL` and the device's errors.
+ * with `DEVICE_NOT_EMPTY`, `DEVICE_TOO_SMALL`, `INTERVALS_REFUSED` and the device's errors.
  */
 export async function formatDevice(options: FormatOptions): Promise<Superblock> {
   const { device } = options;
+  const { beatIntervalMs = BEAT_INTERVAL_MS_DEFAULT, leaseMs = LEASE_MS_DEFAULT } = options;
+  checkIntervals(device, beatIntervalMs, leaseMs);
   const geometry = planGeometry(device.sizeBytes, options);
   if ('neededBytes' in geometry) {
     const { neededBytes } = geometry;
@@ -46,8 +54,9 @@ export async function formatDevice(options: FormatOptions): Promise<Superblock> 
   const superblock: Superblock = {
     deviceId: options.random.bytes(16),
     geometry,
-    beatIntervalMs: BEAT_INTERVAL_MS_DEFAULT,
-    leaseMs: LEASE_MS_DEFAULT,
+    beatIntervalMs,
+    leaseMs,
+    isLocal: options.isLocal ?? false,
     createdWallMs: options.clock.wallMs(),
   };
   // What was there first goes away, so that nothing can take a half-made device for the old one.
@@ -59,6 +68,15 @@ export async function formatDevice(options: FormatOptions): Promise<Superblock> 
   await device.write(0, [block]);
   await device.flush();
   return superblock;
+}
+
+function checkIntervals(device: Device, beatIntervalMs: number, leaseMs: number): void {
+  const reason = refuseIntervals(beatIntervalMs, leaseMs);
+  if (reason === undefined) return;
+  throw new EngineError(`Formatting ${device.path}: ${reason}. Nothing was changed.`, {
+    code: 'INTERVALS_REFUSED',
+    reason,
+  });
 }
 
 async function refuseContent(device: Device): Promise<void> {

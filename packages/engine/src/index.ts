@@ -1,8 +1,16 @@
 export type {
+  ClaimHistory,
+  Fence,
+  FencedClaim,
+  ZombieFindings,
+  ZombieNote,
+} from './claim-history.ts';
+export type {
   Batch,
   ByteRange,
   Damage,
   Engine,
+  EngineEnd,
   EngineStats,
   Entry,
   EntryInfo,
@@ -28,4 +36,9 @@ export type { OpenOptions } from './open-engine.ts';
 export { openReadOnly } from './open-read-only.ts';
 export type { ReadOnlyEngine } from './open-read-only.ts';
 export { describeContent, restoreSuperblock } from './read-superblock.ts';
+export { readManifestOf } from './recovery.ts';
+export type { LogPart, Manifest, PagePlace } from './manifest.ts';
 export type { Superblock } from './superblock.ts';
+export type { TestSwitches } from './test-switches.ts';
+export { scanZombie } from './zombie-scan.ts';
+export type { ZombieScanOptions } from './zombie-scan.ts';

@@ -1,6 +1,6 @@
 /** Limits of the engine, with unit and reason. */
 import { assert } from '@dozo/base';
-import { RESERVATION_SEGMENTS_MAX } from '@dozo/claim';
+import { QUARANTINED_CLAIMS_MAX, RESERVATION_SEGMENTS_MAX } from '@dozo/claim';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -93,6 +93,16 @@ export const SEGMENT_FILL = 0.9;
 export const BEAT_INTERVAL_MS_DEFAULT = 1000;
 export const LEASE_MS_DEFAULT = 5000;
 
+/** Notes on zombies that a manifest carries along: the newest ones that say something. */
+export const ZOMBIE_NOTES_MAX = 8;
+
+/** Fences that a manifest carries along: those of quarantined claims, and of dead ones not yet noted. */
+export const FENCES_MAX = 24;
+
+/** Keys that a note keeps as samples, and bytes of each. */
+export const NOTE_KEYS_MAX = 4;
+export const NOTE_KEY_BYTES_MAX = 64;
+
 /** Damages that one report lists; more are counted and not listed. */
 export const DAMAGES_LISTED_MAX = 10_000;
 
@@ -101,4 +111,5 @@ assert(GROUP_BYTES_MAX <= SEGMENT_PAYLOAD_BYTES_MIN, 'a group fits a segment');
 assert(EAGER_BYTES <= GROUP_BYTES_MAX, 'what is formed at once is at most a group');
 assert(RESERVATION_SEGMENTS_MIN <= RESERVATION_SEGMENTS_MAX, 'the reservation fits its slot');
 assert(RESERVATION_SEGMENTS_MIN < SEGMENT_COUNT_MIN, 'the reservation is a part of the device');
+assert(FENCES_MAX >= QUARANTINED_CLAIMS_MAX, 'every quarantined claim has its fence');
 assert(LEASE_MS_DEFAULT >= 3 * BEAT_INTERVAL_MS_DEFAULT, 'a lease outlives two lost beats');

@@ -1,5 +1,7 @@
 /** The engine on a device: puts the commit pipeline, the reading half and verify together. */
+import { ClaimError } from '@dozo/claim';
 import type { Claim } from '@dozo/claim';
+import { fencedClaim } from './claim-history.ts';
 import type { Catalog } from './catalog.ts';
 import type { Committer } from './committer.ts';
 import type { Counters } from './counters.ts';
@@ -7,6 +9,7 @@ import type {
   Batch,
   ByteRange,
   Engine,
+  EngineEnd,
   EngineStats,
   Entry,
   EntryInfo,
@@ -19,9 +22,11 @@ import type {
   VerifyReport,
 } from './engine-types.ts';
 import { EngineError } from './errors.ts';
+import type { Life } from './life.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { LogSource } from './log-walk.ts';
 import type { Maintenance } from './maintenance.ts';
+import type { QuarantineRelease } from './quarantine-release.ts';
 import type { Reading } from './reading.ts';
 import { usableBytesOf } from './space.ts';
 import type { Superblock } from './superblock.ts';
@@ -39,54 +44,7 @@ export interface EngineParts {
   readonly reading: Reading;
   readonly counters: Counters;
   readonly life: Life;
-}
-
-/** Whether an engine serves; shared by its parts. */
-export class Life {
-  readonly #path: string;
-  #state: 'open' | 'failed' | 'closed' = 'open';
-  #noted: Promise<void> = Promise.resolve();
-
-  constructor(path: string) {
-    this.#path = path;
-  }
-
-  get state(): 'open' | 'failed' | 'closed' {
-    return this.#state;
-  }
-
-  /** Ends service; after a failure, `noted` resolves when the slot says so or cannot. */
-  end(state: 'failed' | 'closed', noted?: Promise<void>): void {
-    this.#state = state;
-    if (noted !== undefined) this.#noted = noted;
-  }
-
-  /** Resolves when nothing is written any more because of a failure. */
-  get noted(): Promise<void> {
-    return this.#noted;
-  }
-
-  /** Why the engine does not serve, if it does not. */
-  refusal(): EngineError | undefined {
-    if (this.#state === 'open') return undefined;
-    if (this.#state === 'closed') {
-      return new EngineError(`Using the engine on ${this.#path}: it has been closed.`, {
-        code: 'ENGINE_CLOSED',
-      });
-    }
-    const reason = 'an earlier write or flush failed';
-    return new EngineError(
-      `Using the engine on ${this.#path}: it has stopped because ${reason}. Look at the device, then ` +
-        'start again.',
-      { code: 'ENGINE_FAILED', path: this.#path, reason },
-    );
-  }
-
-  /** Throws `ENGINE_CLOSED` or `ENGINE_FAILED`. */
-  assertServing(): void {
-    const refusal = this.refusal();
-    if (refusal !== undefined) throw refusal;
-  }
+  readonly release: QuarantineRelease;
 }
 
 /** Replayed log that is worth a checkpoint when the engine closes. */
@@ -111,8 +69,11 @@ export class LogEngine implements Engine {
     return this.#parts.reading.get(key, range);
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- a merge tree will have to wait here.
-  async stat(key: Uint8Array): Promise<EntryInfo | undefined> {
+  get ended(): Promise<EngineEnd> {
+    return this.#parts.life.ended;
+  }
+
+  stat(key: Uint8Array): Promise<EntryInfo | undefined> {
     return this.#parts.reading.stat(key);
   }
 
@@ -125,18 +86,20 @@ export class LogEngine implements Engine {
   }
 
   stats(): EngineStats {
-    const { superblock, catalog, committer, counters, source, life } = this.#parts;
+    const { superblock, catalog, committer, counters, source, life, log } = this.#parts;
     const { geometry } = superblock;
     return {
       state: life.state,
       deviceBytes: geometry.deviceBytes,
-      usableBytes: usableBytesOf(geometry),
+      usableBytes: usableBytesOf(geometry, catalog.segments.quarantinedCount),
       liveBytes: catalog.segments.totalLiveBytes,
       availableBytes: committer.availableBytes,
       keyCount: catalog.index.size,
       segmentCount: geometry.segmentCount,
       segmentBytes: geometry.segmentPayloadBytes,
       freeSegmentCount: catalog.segments.availableCount,
+      quarantinedSegmentCount: catalog.segments.quarantinedCount,
+      quarantinedClaims: log.history.fences.map(fencedClaim),
       lastLsn: committer.lastLsn,
       ...counters,
       bytesRead: source.bytesRead,
@@ -149,7 +112,7 @@ export class LogEngine implements Engine {
       readonly signal?: AbortSignal;
     } = {},
   ): Promise<VerifyReport> {
-    const { superblock, claim, source, catalog, log, life } = this.#parts;
+    const { superblock, claim, source, catalog, log, life, counters } = this.#parts;
     life.assertServing();
     const epoch = catalog.segments.enter(false);
     try {
@@ -163,6 +126,10 @@ export class LogEngine implements Engine {
         checkpoint: claim.slot.checkpoint,
         onProgress: options.onProgress,
         signal: options.signal,
+        assertServing: () => {
+          life.assertServing();
+        },
+        onStaleRead: () => counters.staleReadCount++,
       });
     } finally {
       catalog.segments.leave(epoch, false);
@@ -175,27 +142,30 @@ export class LogEngine implements Engine {
   }
 
   async #close(): Promise<void> {
-    const { committer, maintenance, log, catalog, superblock, life } = this.#parts;
+    const { committer, maintenance, log, catalog, superblock, life, release } = this.#parts;
+    await release.end();
     await committer.drain();
-    if (life.state === 'failed') return life.noted;
+    if (this.#isOver()) return life.finished;
     const { segmentPayloadBytes } = superblock.geometry;
     const worthBytes = Math.min(CLOSING_REPLAY_BYTES_MIN, segmentPayloadBytes / 8);
     if (log.replayBytes > worthBytes + catalog.indexBytes / 2 && !maintenance.isSnapshotRunning) {
       maintenance.requestSnapshot();
       await committer.drain();
     }
-    if (this.#isFailed()) return life.noted;
+    if (this.#isOver()) return life.finished;
     try {
-      await log.updateSlot('released');
-      life.end('closed');
+      await log.release();
     } catch (error) {
-      life.end('failed');
+      // Whatever it was, the claim is over now, and the engine has heard of it.
+      await life.finished;
+      if (error instanceof ClaimError) return;
       throw error;
     }
+    life.close();
   }
 
-  #isFailed(): boolean {
-    return this.#parts.life.state === 'failed';
+  #isOver(): boolean {
+    return this.#parts.life.state !== 'open';
   }
 
   #refusal(): EngineError | undefined {

@@ -31,15 +31,27 @@ export interface WalkedGroup {
   readonly heads: readonly RecordHead[] | undefined;
 }
 
+/** Which cache a read may be answered from. */
+export type ReadMode = 'cached' | 'uncached';
+
 /** Reads of a device at places within segments. */
 export class LogSource {
   readonly device: Device;
   readonly geometry: Geometry;
+  readonly #mode: ReadMode;
   bytesRead = 0;
 
-  constructor(device: Device, geometry: Geometry) {
+  /** @param mode how {@link read} and the walks read; default `cached`. */
+  constructor(device: Device, geometry: Geometry, mode: ReadMode = 'cached') {
     this.device = device;
     this.geometry = geometry;
+    this.#mode = mode;
+  }
+
+  /** The same, past the page cache: what the disk holds. */
+  get uncached(): LogSource {
+    if (this.#mode === 'uncached') return this;
+    return new LogSource(this.device, this.geometry, 'uncached');
   }
 
   /** Byte offset on the device. */
@@ -48,10 +60,22 @@ export class LogSource {
   }
 
   async read(segment: number, offset: number, sizeBytes: number): Promise<Uint8Array> {
+    if (this.#mode === 'uncached') return this.readUncached(segment, offset, sizeBytes);
     const bytes = uninitialisedBytes(sizeBytes);
     await this.device.read(this.place(segment, offset), bytes);
     this.bytesRead += sizeBytes;
     return bytes;
+  }
+
+  /** Reads past the page cache, any offset and length: whole blocks are read for them. */
+  async readUncached(segment: number, offset: number, sizeBytes: number): Promise<Uint8Array> {
+    const start = offset - (offset % BLOCK_BYTES);
+    const end = padded(offset + sizeBytes);
+    // Not aligned memory, which is dear to get: callers keep what they read for as long as they like.
+    const bytes = uninitialisedBytes(end - start);
+    await this.device.readUncached(this.place(segment, start), bytes);
+    this.bytesRead += end - start;
+    return bytes.subarray(offset - start, offset - start + sizeBytes);
   }
 
   /**
@@ -139,7 +163,8 @@ function isNext(header: GroupHeader, use: SegmentUse, offset: number, groupIndex
   );
 }
 
-function decodeHeads(
+/** The heads of all records of the group at `at`; `undefined` when one is damaged. */
+export function decodeHeads(
   bytes: Uint8Array,
   at: number,
   header: GroupHeader,

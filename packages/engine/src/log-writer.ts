@@ -7,30 +7,33 @@
  *   after it was flushed does the slot point at it and does the segment before leave the reservation.
  * - A segment that a manifest does not need any more becomes free only after a slot that points at
  *   that manifest was flushed; so either block of the slot leads to a log that is all there.
- * - Nothing is written outside the reservation that stands in the slot.
+ * - Nothing is written outside the reservation that stands in the slot, and a segment of it is written
+ *   only after a look at the ring, begun after that slot was durable, showed no higher claim: it is
+ *   *confirmed*. So of this claim and one that excludes our reservation, at least one sees the other.
+ * - The lease is asked for after a group became durable, before the log moves on: what was written by
+ *   a process that had lost the device meanwhile is not acknowledged.
+ * - A segment that a predecessor may still write stays quarantined until a slot that points at a
+ *   manifest with the note on that predecessor was flushed.
  *
- * One caller, one operation at a time.
+ * One caller, one operation at a time; looks at the ring go on beside them.
  */
 import { assert } from '@dozo/base';
 import type { Clock, Device } from '@dozo/base';
-import { RESERVATION_SEGMENTS_MAX } from '@dozo/claim';
-import type { CheckpointPointer, Claim, ClaimState, LogEnd } from '@dozo/claim';
+import type { CheckpointPointer, Claim, ClaimChange, LogEnd } from '@dozo/claim';
 import type { Catalog } from './catalog.ts';
+import type { ClaimHistory, ZombieNote } from './claim-history.ts';
 import type { Counters } from './counters.ts';
 import { deviceOffset } from './geometry.ts';
 import { GroupBuilder, GROUP_HEADER_BYTES, padded } from './group.ts';
-import {
-  BLOCK_BYTES,
-  GROUP_BUFFERS_MAX,
-  RESERVATION_SEGMENTS_MIN,
-  RESERVATION_SHARE,
-} from './limits.ts';
+import { HistoryKeeper } from './history-keeper.ts';
+import { BLOCK_BYTES, GROUP_BUFFERS_MAX } from './limits.ts';
 import { encodeManifest, manifestBytesOf } from './manifest.ts';
 import type { LogPart, Manifest, PagePlace } from './manifest.ts';
 import { RECORD_MANIFEST, recordBytesOf, valueChecksums } from './record.ts';
 import type { NewRecord } from './record.ts';
 import { seedOf } from './recovery.ts';
 import type { Recovered } from './recovery.ts';
+import { Reservation } from './reservation.ts';
 import { encodeSegmentHeader } from './segment-header.ts';
 import type { Superblock } from './superblock.ts';
 import type { TestSwitches } from './test-switches.ts';
@@ -98,7 +101,8 @@ export class LogWriter {
   #snapshot: number;
   #lastSnapshot: number;
   #nextOrdinal: number;
-  #reservation: number[] = [];
+  readonly #reservation: Reservation;
+  readonly #keeper: HistoryKeeper;
   /** Where the newest durable manifest lies, if the slot does not say so yet. */
   #isSlotStale = false;
   #manifestPlace: CheckpointPointer | undefined;
@@ -115,6 +119,33 @@ export class LogWriter {
     this.#replayAtPublish = extentOf(recovered.pages);
     this.#snapshot = recovered.snapshot;
     this.#lastSnapshot = recovered.lastSnapshot;
+    const { claim, switches } = options;
+    const { segments } = this.#catalog;
+    this.#reservation = new Reservation({ claim, segments, switches });
+    this.#keeper = new HistoryKeeper(claim, segments, recovered.history);
+  }
+
+  /** Fences and notes, those included that are not durable yet. */
+  get history(): ClaimHistory {
+    return this.#keeper.current;
+  }
+
+  /** See `Claim.checkLease`: to be asked before each group is formed. */
+  checkLease(): Promise<void> | undefined {
+    return this.#options.claim.checkLease();
+  }
+
+  /**
+   * The claim of a fence is dead, and this is what it wrote: with the next manifest the fence goes, and
+   * once the slot points at that, so does the quarantine of its segments.
+   */
+  addNote(note: ZombieNote): void {
+    this.#keeper.addNote(note);
+  }
+
+  /** How long the value of a manifest with so many pages, and the parts of now, would be in bytes. */
+  manifestBytes(pageCount: number, partCount = this.parts.length): number {
+    return manifestBytesOf(pageCount, partCount, this.#keeper.sizeBytes);
   }
 
   /** Where the log stands: every group before is durable and in the index. */
@@ -163,18 +194,23 @@ export class LogWriter {
 
   /** Bytes that records may take in the first group of a new segment, its manifest set aside. */
   get freshRoomBytes(): number {
-    const manifestBytes = manifestBytesOf(this.#pages.length, this.#parts.length + 1);
+    const manifestBytes = this.manifestBytes(this.#pages.length, this.#parts.length + 1);
     return this.#strideBytes - BLOCK_BYTES - GROUP_HEADER_BYTES - recordBytesOf(0, manifestBytes);
   }
 
-  /** Whether the slot reserves a segment that the log can go on in. */
+  /** Whether there is a confirmed segment that the log can go on in. */
   get hasReservedSegment(): boolean {
-    return this.#reservation.length > 0;
+    return this.#reservation.hasSegment;
+  }
+
+  /** Whether a look at the ring is on its way that may confirm more segments. */
+  get isConfirming(): boolean {
+    return this.#reservation.confirming !== undefined;
   }
 
   /** Whether the slot must be written before the next group. */
-  get isSlotStale(): boolean {
-    return this.#isSlotStale;
+  get isSlotDue(): boolean {
+    return this.#isSlotStale || this.#reservation.isDue;
   }
 
   /** A number for a new index snapshot. */
@@ -192,8 +228,7 @@ export class LogWriter {
 
   /** Begins a group, and with it the next segment of the reservation. */
   beginSegment(publishing?: FinishedSnapshot): void {
-    const segment = this.#reservation.shift();
-    assert(segment !== undefined, 'the reservation is used up');
+    const segment = this.#reservation.take();
     this.beginGroup();
     this.#catalog.segments.open(segment, this.#nextOrdinal, this.seed);
     this.#opening = {
@@ -212,6 +247,7 @@ export class LogWriter {
   publish(finished: FinishedSnapshot | undefined): void {
     assert(this.#builder.recordCount === 0, 'a manifest is the first record of its group');
     const value = encodeManifest(this.#manifest(finished));
+    this.#keeper.wroteManifest();
     this.#publishing = finished;
     this.#manifestPlace = this.#place();
     this.#isSlotStale = true;
@@ -252,8 +288,9 @@ export class LogWriter {
   }
 
   /**
-   * Writes the group and flushes it. Rejects with the device's error, after which the log must not be
-   * written any more. The caller changes the index in the same turn in which this resolves.
+   * Writes the group durably, and makes sure that the claim still counted then. Rejects with the
+   * device's error or the claim's, after which the log must not be written any more. The caller changes
+   * the index in the same turn in which this resolves.
    */
   async commit(): Promise<void> {
     const { device, clock, counters, switches } = this.#options;
@@ -269,6 +306,9 @@ export class LogWriter {
     const deviceStart = deviceOffset(this.#options.superblock.geometry, segment, start);
     if (switches.skipFlush === true) await device.write(deviceStart, buffers);
     else await device.writeDurably(deviceStart, buffers);
+    // Here and not in the caller: the log's position and the index change in one turn.
+    const lease = this.checkLease();
+    if (lease !== undefined) await lease;
     counters.flushCount++;
     counters.commitCount++;
     counters.bytesWritten += offset - start + sizeBytes;
@@ -276,33 +316,34 @@ export class LogWriter {
   }
 
   /**
-   * Writes the slot: where the newest manifest lies, and a reservation filled up with free segments.
-   * Afterwards, what the manifest before needed and this one does not is free.
+   * Writes the slot: where the newest manifest lies, and a reservation that is filled up with free
+   * segments when it has become short. Those are confirmed by a look at the ring that goes on beside
+   * the log. Afterwards, what the manifest before needed and this one does not is free. Rejects with
+   * the claim's errors.
    */
-  async updateSlot(state?: ClaimState): Promise<void> {
-    const { claim, superblock, counters } = this.#options;
-    const { segments } = this.#catalog;
-    const wanted = Math.max(
-      RESERVATION_SEGMENTS_MIN,
-      Math.floor(superblock.geometry.segmentCount / RESERVATION_SHARE),
-    );
-    const limit = Math.min(wanted, RESERVATION_SEGMENTS_MAX) - 1;
-    this.#reservation.push(...segments.reserve(Math.max(0, limit - this.#reservation.length)));
-    const current = this.#current;
-    const open = current === undefined ? [] : [current.segment];
+  async updateSlot(state?: 'held'): Promise<void> {
+    const { claim, counters } = this.#options;
+    this.#reservation.extend();
     this.#isSlotStale = false;
-    await claim.update({
-      ...(state === undefined ? {} : { state }),
-      ...(this.#manifestPlace === undefined ? {} : { checkpoint: this.#manifestPlace }),
-      ...(current === undefined ? {} : { logEnd: this.#logEnd(current) }),
-      reservation: [...open, ...this.#reservation],
-    });
+    this.#keeper.beforeSlot();
+    await claim.update({ ...this.#slotChange(), ...(state === undefined ? {} : { state }) });
     counters.flushCount++;
     counters.bytesWritten += BLOCK_BYTES;
-    if (current !== undefined) {
-      segments.setNeeded(new Set([...this.#parts.map(({ segment }) => segment), current.segment]));
-      segments.setPages(this.#pages);
-    }
+    this.#letGo();
+    this.#reservation.confirm();
+  }
+
+  /** Gives the claim back, with the slot as it should be found. Rejects with the claim's errors. */
+  async release(): Promise<void> {
+    await this.#reservation.confirming;
+    this.#keeper.beforeSlot();
+    await this.#options.claim.release(this.#slotChange());
+  }
+
+  /** Resolves when the newest extension of the reservation may be used. Rejects if it may not. */
+  async confirmed(): Promise<void> {
+    await this.#reservation.confirming;
+    this.#reservation.throwError();
   }
 
   /** How far the log is durable, for the note that a write or flush has failed. */
@@ -315,7 +356,28 @@ export class LogWriter {
     for (const { segment } of this.#parts) this.#catalog.segments.forgetNeeded(segment);
   }
 
+  #slotChange(): ClaimChange {
+    const current = this.#current;
+    const open = current === undefined ? [] : [current.segment];
+    return {
+      ...(this.#manifestPlace === undefined ? {} : { checkpoint: this.#manifestPlace }),
+      ...(current === undefined ? {} : { logEnd: this.#logEnd(current) }),
+      reservation: [...open, ...this.#reservation.segments],
+    };
+  }
+
+  /** The slot is durable: what only its older block needs is free. */
+  #letGo(): void {
+    const current = this.#current;
+    if (current === undefined) return;
+    const { segments } = this.#catalog;
+    segments.setNeeded(new Set([...this.#parts.map(({ segment }) => segment), current.segment]));
+    segments.setPages(this.#pages);
+    this.#keeper.slotIsDurable();
+  }
+
   #advance(target: OpenSegment, sizeBytes: number): void {
+    this.#keeper.groupIsDurable();
     if (this.#opening !== undefined) {
       const before = this.#current;
       if (before !== undefined) {
@@ -352,6 +414,7 @@ export class LogWriter {
       snapshot: finished?.number ?? this.#snapshot,
       pages: finished?.pages ?? this.#pages,
       parts: finished === undefined ? parts : partsSince(parts, finished.start),
+      history: this.#keeper.current,
     };
   }
 

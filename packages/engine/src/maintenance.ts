@@ -36,7 +36,9 @@ export type Step =
       readonly checksums: readonly number[];
       readonly onDurable: (place: PagePlace) => void;
     }
-  | { readonly kind: 'publish'; readonly finish: () => FinishedSnapshot };
+  | { readonly kind: 'publish'; readonly finish: () => FinishedSnapshot }
+  /** A manifest with the snapshot of before: to make durable what it remembers besides. */
+  | { readonly kind: 'manifest' };
 
 export interface MaintenanceOptions {
   readonly log: LogWriter;
@@ -62,6 +64,7 @@ export class Maintenance {
   #inFlight: Step['kind'] | undefined;
   #snapshot: SnapshotWriter | undefined;
   #isSnapshotWanted = false;
+  #isManifestWanted = false;
   #reclaimer: Reclaimer | undefined;
   /** The most space there was since users last wrote, and how much they had written then. */
   #mostFreeBytes = 0;
@@ -87,6 +90,11 @@ export class Maintenance {
   /** Asks for an index snapshot now. */
   requestSnapshot(): void {
     this.#isSnapshotWanted = true;
+  }
+
+  /** Asks for a manifest soon, with whatever it remembers then. */
+  requestManifest(): void {
+    this.#isManifestWanted = true;
   }
 
   /** The step goes into the group that is being formed; `rest` are the moves that do not fit. */
@@ -116,6 +124,11 @@ export class Maintenance {
   prepare(): Promise<void> | undefined {
     // Until a snapshot is published, what to do next cannot be told.
     if (this.#step !== undefined || this.#inFlight === 'publish') return undefined;
+    if (this.#isManifestWanted) {
+      this.#isManifestWanted = false;
+      this.#step = { kind: 'manifest' };
+      return undefined;
+    }
     if (this.#snapshot === undefined && this.#reclaimer === undefined) this.#decide();
     if (this.#snapshot !== undefined) {
       this.#step = this.#snapshotStep(this.#snapshot);
@@ -223,6 +236,8 @@ export class Maintenance {
     for (let segment = 0; segment < segments.count; segment++) {
       if (!segments.isClosed(segment)) continue;
       if (segments.isNeeded(segment) || segments.isDamaged(segment)) continue;
+      // What is moved out of it gains no space before its quarantine ends.
+      if (segments.isQuarantined(segment)) continue;
       const liveBytes = segments.liveBytesOf(segment);
       if (liveBytes >= bestBytes) continue;
       best = segment;
@@ -239,6 +254,7 @@ export class Maintenance {
     let bestBytes = 0;
     for (const segment of new Set(log.parts.map((part) => part.segment))) {
       if (!segments.isClosed(segment) || segments.isDamaged(segment)) continue;
+      if (segments.isQuarantined(segment)) continue;
       const used = segments.liveBytesOf(segment) + segments.pageBytesOf(segment);
       const gainBytes = segmentCapacityOf(geometry) - used;
       totalBytes += Math.max(0, gainBytes);

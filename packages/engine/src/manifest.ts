@@ -5,9 +5,12 @@
  * snapshot was begun, each with its exact start and end. The log goes on after the manifest itself.
  * The first group of every segment holds one, so that what lies before it is closed by what is
  * durable; a new claim's first one is its *fence*: nothing beyond the ends that it names is ever read.
+ * What it remembers of other claims is in `claim-history.ts`.
  */
 import { ByteReader, ByteWriter } from '@dozo/base';
 import type { ClaimIdentity } from '@dozo/claim';
+import { decodeHistory, encodeHistory } from './claim-history.ts';
+import type { ClaimHistory } from './claim-history.ts';
 
 /** A part of the log: whole groups of one use of a segment. */
 export interface LogPart {
@@ -42,30 +45,38 @@ export interface Manifest {
   readonly pages: readonly PagePlace[];
   /** In the order of the log. */
   readonly parts: readonly LogPart[];
+  /** Fences of claims whose processes may live, and notes on those that did. */
+  readonly history: ClaimHistory;
 }
 
-const VERSION = 1;
+const VERSION = 2;
 const PART_BYTES = 48;
 const PAGE_BYTES = 20;
 const FIXED_BYTES = 36;
 
-/** How long the value of a manifest with so many pages and parts is, in bytes. */
-export function manifestBytesOf(pageCount: number, partCount: number): number {
-  return FIXED_BYTES + PAGE_BYTES * pageCount + PART_BYTES * partCount;
+/** How long the value of a manifest is, in bytes; `historyBytes` is what {@link encodeHistory} gives. */
+export function manifestBytesOf(
+  pageCount: number,
+  partCount: number,
+  historyBytes: number,
+): number {
+  return FIXED_BYTES + PAGE_BYTES * pageCount + PART_BYTES * partCount + historyBytes;
 }
 
 export function encodeManifest(manifest: Manifest): Uint8Array {
-  const writer = new ByteWriter(manifestBytesOf(manifest.pages.length, manifest.parts.length));
+  const { pages, parts } = manifest;
+  const history = encodeHistory(manifest.history);
+  const writer = new ByteWriter(manifestBytesOf(pages.length, parts.length, history.length));
   writer.uint32(VERSION).uint64(manifest.nextLsn).uint64(manifest.nextOrdinal);
-  writer.uint64(manifest.snapshot).uint32(manifest.pages.length).uint32(manifest.parts.length);
-  for (const page of manifest.pages) {
+  writer.uint64(manifest.snapshot).uint32(pages.length).uint32(parts.length);
+  for (const page of pages) {
     writer.uint32(page.segment).uint64(page.ordinal).uint32(page.offset).uint32(page.valueBytes);
   }
-  for (const part of manifest.parts) {
+  for (const part of parts) {
     writer.uint32(part.segment).uint64(part.ordinal).uint64(part.identity.incarnation);
     writer.bytes(part.identity.nonce).uint32(part.start).uint32(part.end).uint32(part.firstGroup);
   }
-  return writer.finish();
+  return writer.bytes(history).finish();
 }
 
 /** Throws `CodecError`. */
@@ -79,7 +90,7 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
     snapshot: reader.uint64(),
   };
   const [pageCount, partCount] = [reader.uint32(), reader.uint32()];
-  if (reader.remaining !== PAGE_BYTES * pageCount + PART_BYTES * partCount) {
+  if (reader.remaining < PAGE_BYTES * pageCount + PART_BYTES * partCount) {
     throw reader.invalid('its length does not fit its counts');
   }
   const pages = Array.from({ length: pageCount }, () => ({
@@ -96,5 +107,7 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
     end: reader.uint32(),
     firstGroup: reader.uint32(),
   }));
-  return { ...numbers, pages, parts };
+  const history = decodeHistory(reader);
+  reader.expectEnd();
+  return { ...numbers, pages, parts, history };
 }

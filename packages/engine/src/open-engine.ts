@@ -1,26 +1,33 @@
 /**
  * Opening: superblock, claim, recovery, fence, and only then service.
  *
- * 1. The kernel's lock was taken when the device was opened.
- * 2. The claim is written to the ring and flushed, and only then is the log read. That flush also
- *    makes durable whatever a process that died had left unflushed, before anything is built on it.
- * 3. The claim reserves free segments, and its first group is the *fence*: a manifest that says how
- *    far each open segment of the predecessors is valid.
- * 4. The slot points at the fence, in both of its blocks; from here on it is the one to recover from.
+ * 1. The kernel's lock was taken when the device was opened, or not at all.
+ * 2. The claim stands on the ring, and the ring was read after that: only now is the log looked at. All
+ *    of it is read past the page cache, and flushed before anything is built on it: what a process
+ *    that died had written and not flushed may have been read too.
+ * 3. The segments that predecessors have reserved whose processes may still live are quarantined. The
+ *    claim reserves others, and makes sure after that write that it is still the highest.
+ * 4. Its first group is the *fence*: a manifest that says how far each open segment of the predecessors
+ *    is valid. Whatever they write from now on lies past it, in segments that we do not touch.
+ * 5. The slot points at the fence, in both of its blocks; from here on it is the one to recover from.
  */
-import { hexOfBytes } from '@dozo/base';
+import { hasCode, hexOfBytes, sleep } from '@dozo/base';
 import type { Clock, Device, Random } from '@dozo/base';
-import { readRing, takeClaim } from '@dozo/claim';
-import type { Claim, Holder, Ring, RingPlace, Slot } from '@dozo/claim';
+import { ClaimError, acquireClaim, isSameClaim, readRing } from '@dozo/claim';
+import type { AcquireOptions, Claim, Holder, Ring, RingPlace, Slot } from '@dozo/claim';
+import type { Fence, ZombieNote } from './claim-history.ts';
 import { Committer } from './committer.ts';
 import { newCounters } from './counters.ts';
 import type { Engine, VerifyProgress, VerifyReport } from './engine-types.ts';
 import { EngineError } from './errors.ts';
+import { fencesOf } from './fences.ts';
 import { limitsOf } from './geometry.ts';
-import { Life, LogEngine } from './log-engine.ts';
+import { Life } from './life.ts';
+import { LogEngine } from './log-engine.ts';
 import { LogSource } from './log-walk.ts';
 import { LogWriter } from './log-writer.ts';
 import { Maintenance } from './maintenance.ts';
+import { QuarantineRelease } from './quarantine-release.ts';
 import { readSuperblock } from './read-superblock.ts';
 import { Reading } from './reading.ts';
 import { recover } from './recovery.ts';
@@ -29,7 +36,11 @@ import type { Superblock } from './superblock.ts';
 import type { TestSwitches } from './test-switches.ts';
 import { verifyDevice } from './verify.ts';
 
-export interface OpenOptions {
+/** How to open; waiting, progress, signal and an operator's word are those of the claim. */
+export interface OpenOptions extends Pick<
+  AcquireOptions,
+  'wait' | 'onProgress' | 'signal' | 'deadByWord'
+> {
   /** Stays the caller's: closing the engine does not close it. */
   readonly device: Device;
   readonly clock: Clock;
@@ -47,41 +58,83 @@ export interface OpenedRing {
   readonly ring: Ring;
 }
 
+/** An engine on its way, from the claim on. */
+interface Opening {
+  readonly options: OpenOptions;
+  readonly superblock: Superblock;
+  readonly claim: Claim;
+  readonly switches: TestSwitches;
+  /** From the first group on, the log may hold what nobody knows of. */
+  hasWritten: boolean;
+}
+
 /**
  * Opens a formatted device for reading and writing.
  *
- * Rejects with `DEVICE_NOT_DOZO`, `DEVICE_VERSION_UNKNOWN`, `DEVICE_CUT_SHORT`, `SUPERBLOCK_DAMAGED`,
- * `CLAIM_RING_DAMAGED`, `DEVICE_CORRUPT`, `DEVICE_NEEDS_REPAIR` (all: nothing but a claim was
- * written), `DEVICE_FULL` (no free segment is left to go on in) and the device's errors.
+ * Rejects with `DEVICE_NOT_DOZO`, `DEVICE_VERSION_UNKNOWN`, `DEVICE_CUT_SHORT`, `SUPERBLOCK_DAMAGED`
+ * (nothing was written), those of `acquireClaim`, `CLAIM_FENCED` and `CLAIM_LOST`, `DEVICE_CORRUPT`,
+ * `DEVICE_NEEDS_REPAIR` (nothing but a claim was written), `DEVICE_FULL` (no free segment is left to go
+ * on in) and the device's errors. The claim is given back where that is safe.
  */
 export async function openEngine(options: OpenOptions): Promise<Engine> {
-  const { device, clock, random, holder } = options;
-  const switches = options.testSwitches ?? {};
-  // What a dead process has written and not flushed is read here like everything else, and what is
-  // built on it is made durable; so it has to be durable first.
-  if (switches.skipOpeningFlush !== true) await device.flush();
+  const { device, testSwitches: switches = {} } = options;
   const superblock = await readSuperblock(device);
-  const { place, ring } = await openRing(device, superblock);
-  const { beatIntervalMs } = superblock;
-  const claim = await takeClaim({ device, place, ring, clock, random, holder, beatIntervalMs });
-  const recovered = await recover(device, superblock, ring, switches);
-  const source = new LogSource(device, superblock.geometry);
-  if (sawFailedFlush(ring)) {
+  const claim = await acquire(options, superblock);
+  const opening: Opening = { options, superblock, claim, switches, hasWritten: false };
+  try {
+    return await openClaimed(opening);
+  } catch (error) {
+    await giveBack(opening);
+    throw error;
+  }
+}
+
+function acquire(options: OpenOptions, superblock: Superblock): Promise<Claim> {
+  const { device, clock, random, holder, wait, onProgress, signal, deadByWord } = options;
+  const switches = options.testSwitches?.claimSwitches;
+  const { beatIntervalMs, leaseMs, isLocal } = superblock;
+  return acquireClaim({
+    device,
+    place: ringPlaceOf(superblock),
+    settings: { beatIntervalMs, leaseMs, isLocal },
+    clock,
+    random,
+    holder,
+    ...(wait === undefined ? {} : { wait }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+    ...(signal === undefined ? {} : { signal }),
+    ...(deadByWord === undefined ? {} : { deadByWord }),
+    ...(switches === undefined ? {} : { switches }),
+  });
+}
+
+async function openClaimed(opening: Opening): Promise<Engine> {
+  const { options, superblock, claim, switches } = opening;
+  const { device, clock } = options;
+  const { geometry } = superblock;
+  // Kept until there is somebody to tell.
+  const deaths: { slot: Slot; proof: ZombieNote['proof'] }[] = [];
+  let onDeath = (slot: Slot, proof: ZombieNote['proof']): void => {
+    deaths.push({ slot, proof });
+  };
+  claim.onDeath((slot, proof) => {
+    onDeath(slot, proof);
+  });
+  const recovered = await recoverClaimed(opening);
+  const source = new LogSource(device, geometry);
+  if (sawFailedFlush(claim.ring, claim.recoverFrom)) {
     await refuseDamage({ options, superblock, source, recovered });
   }
   const counters = newCounters();
   const { catalog } = recovered;
   const log = new LogWriter({ device, superblock, claim, clock, recovered, counters, switches });
-  await log.updateSlot();
-  if (!log.hasReservedSegment) throw noSegment(device);
-  log.beginSegment();
-  await log.commit();
-  // Twice, so that either block of the slot leads to the fence.
-  await log.updateSlot('held');
-  await log.updateSlot('held');
+  await writeFence(opening, log);
   const life = new Life(device.path);
-  const { geometry } = superblock;
   const maintenance = new Maintenance({ log, catalog, source, counters, geometry });
+  const end = (error: unknown): void => {
+    const cause = deviceFaultOf(error) ?? error;
+    life.fail(cause, () => finish({ opening, log, committer, release, cause }));
+  };
   const committer = new Committer({
     path: device.path,
     geometry,
@@ -91,8 +144,17 @@ export async function openEngine(options: OpenOptions): Promise<Engine> {
     maintenance,
     counters,
     switches,
-    onFailure: (error) => {
-      life.end('failed', noteFailure(claim, log, clock, error));
+    onFailure: end,
+  });
+  const release = new QuarantineRelease({
+    device,
+    superblock,
+    clock,
+    log,
+    isServing: () => life.state === 'open',
+    onNote: () => {
+      maintenance.requestManifest();
+      committer.start();
     },
   });
   const reading = new Reading({
@@ -100,10 +162,22 @@ export async function openEngine(options: OpenOptions): Promise<Engine> {
     source,
     counters,
     switches,
-    assertServing: () => {
+    enter: () => {
       life.assertServing();
+      return claim.checkLease()?.catch((error: unknown) => {
+        end(error);
+        life.assertServing();
+      });
     },
   });
+  claim.onEnd(end);
+  onDeath = ({ identity }, proof) => {
+    release.release(identity, proof);
+  };
+  for (const { identity, proof } of knownDeaths(claim, log.history.fences)) {
+    release.release(identity, proof);
+  }
+  for (const { slot, proof } of deaths) onDeath(slot, proof);
   // Whatever is overdue (a long log to be replayed, little space) begins at once.
   committer.start();
   return new LogEngine({
@@ -117,19 +191,130 @@ export async function openEngine(options: OpenOptions): Promise<Engine> {
     reading,
     counters,
     life,
+    release,
   });
+}
+
+/** Recovers, past the page cache, and makes durable what was read. */
+async function recoverClaimed({
+  options,
+  superblock,
+  claim,
+  switches,
+}: Opening): Promise<Recovered> {
+  const { device, clock } = options;
+  const { recoverFrom, quarantined, identity } = claim;
+  const recovered = await recover(device, superblock, {
+    from: recoverFrom,
+    switches,
+    setFences: (history, recoveredEnd) =>
+      fencesOf({
+        history,
+        quarantined,
+        recoverFrom,
+        recoveredEnd,
+        by: identity,
+        wallMs: clock.wallMs(),
+      }),
+  });
+  if (switches.skipRecoveryFlush !== true) await device.flush();
+  // Reads from here on may use the page cache: no process writes what lies before the fence.
+  await device.dropCache();
+  return recovered;
+}
+
+/** Reserves, writes the fence, and makes the slot lead to it. */
+async function writeFence(opening: Opening, log: LogWriter): Promise<void> {
+  const { claim, options } = opening;
+  await log.updateSlot();
+  await log.confirmed();
+  if (!log.hasReservedSegment) throw noSegment(options.device);
+  await claim.checkLease();
+  log.beginSegment();
+  opening.hasWritten = true;
+  await log.commit();
+  // Twice, so that either block of the slot leads to the fence.
+  await log.updateSlot('held');
+  await log.updateSlot('held');
+}
+
+/** Dead claims whose writes nobody has looked at yet: a start before this one had no time to. */
+function knownDeaths(
+  claim: Claim,
+  fences: readonly Fence[],
+): { readonly identity: Fence['identity']; readonly proof: ZombieNote['proof'] }[] {
+  const accounts = claim.ring.slots.flatMap(({ slot }) => slot?.account?.deaths ?? []);
+  const deaths = [...claim.deaths, ...accounts];
+  return fences.flatMap(({ identity }) => {
+    if (claim.quarantined.some((slot) => isSameClaim(slot.identity, identity))) return [];
+    const known = deaths.find((death) => isSameClaim(death.identity, identity));
+    return [{ identity, proof: known?.proof ?? ('unknown' as const) }];
+  });
+}
+
+/** A slot that cannot be written is the device's failure, although the claim is the first to see it. */
+function deviceFaultOf(error: unknown): unknown {
+  if (!(error instanceof ClaimError) || error.code !== 'CLAIM_LOST') return undefined;
+  const { cause } = error;
+  return hasCode(cause, 'DEVICE_WRITE_FAILED', 'DEVICE_FLUSH_FAILED') ? cause : undefined;
+}
+
+/** After an opening that failed: says that this claim is over, where nothing is left in doubt. */
+async function giveBack({ claim, hasWritten }: Opening): Promise<void> {
+  try {
+    if (hasWritten) return;
+    if (claim.failure === undefined) await claim.release();
+    else await claim.stop();
+  } catch {
+    // The device takes nothing any more. Then the slot stays as after a crash.
+  } finally {
+    claim.abandon();
+  }
+}
+
+/** What is to be done when service has ended by itself; whoever closes waits for it. */
+async function finish(parts: {
+  readonly opening: Opening;
+  readonly log: LogWriter;
+  readonly committer: Committer;
+  readonly release: QuarantineRelease;
+  readonly cause: unknown;
+}): Promise<void> {
+  const { opening, log, committer, release, cause } = parts;
+  const { claim, options } = opening;
+  const { device, clock } = options;
+  let isTooLate = false;
+  const work = async (): Promise<void> => {
+    await committer.end(cause);
+    await release.end();
+    if (isTooLate) return;
+    if (!(cause instanceof ClaimError)) {
+      await noteFailure(claim, log, clock, cause);
+    } else if (!committer.isOutcomeUnknown) {
+      await device.flush();
+      await claim.stop();
+    }
+  };
+  // A disk that hangs must not keep a process from ending: then the slot says nothing.
+  const waiting = sleep(clock, claim.settings.leaseMs);
+  await Promise.race([work().catch(() => undefined), waiting]);
+  isTooLate = true;
+  claim.abandon();
 }
 
 /** Reads the ring of a device whose superblock is known. */
 export async function openRing(device: Device, superblock: Superblock): Promise<OpenedRing> {
-  const { ringOffset: offset, ringSlotCount: slotCount } = superblock.geometry;
-  const place = { offset, slotCount, deviceId: superblock.deviceId };
+  const place = ringPlaceOf(superblock);
   return { place, ring: await readRing(device, place) };
 }
 
+function ringPlaceOf({ geometry, deviceId }: Superblock): RingPlace {
+  return { offset: geometry.ringOffset, slotCount: geometry.ringSlotCount, deviceId };
+}
+
 /** Whether the last holder that served, or anyone since, saw a write or flush fail. */
-function sawFailedFlush(ring: Ring): boolean {
-  const since = ring.newestWithCheckpoint?.identity.incarnation ?? 0;
+function sawFailedFlush(ring: Ring, recoverFrom: Slot | undefined): boolean {
+  const since = recoverFrom?.identity.incarnation ?? 0;
   const isConcerned = (slot: Slot | undefined): boolean =>
     slot?.failedFlush !== undefined && slot.identity.incarnation >= since;
   return ring.slots.some(({ slot }) => isConcerned(slot));
@@ -183,18 +368,16 @@ async function noteFailure(
   const cause = error instanceof Error ? error.message : String(error);
   const logEnd = log.durableEnd;
   const note = { failedFlush: { wallMs: clock.wallMs(), cause } };
-  try {
-    await claim.update(logEnd === undefined ? note : { ...note, logEnd });
-  } catch {
-    // The device takes nothing any more; the reason has been told to everybody who waits.
-  }
+  await claim.note(logEnd === undefined ? note : { ...note, logEnd });
 }
 
 function noSegment(device: Device): EngineError {
   return new EngineError(
-    `Opening ${device.path}: no free segment is left for the log to go on in. Starts that were cut ` +
-      'off again and again before their first checkpoint have used up the reserve. The data is ' +
-      'intact: read it with `dozo device verify`, and move it to a larger device.',
+    `Opening ${device.path}: no free segment is left for the log to go on in. Either earlier holders ` +
+      'that are not proved dead have reserved the last ones (`dozo device show` lists them; once it is ' +
+      'sure that they are dead, `dozo device release-quarantine` gives the space back), or starts that ' +
+      'were cut off again and again have used up the reserve. The data is intact: `dozo device ' +
+      'verify` reads it.',
     { code: 'DEVICE_FULL', path: device.path, neededBytes: 1, availableBytes: 0 },
   );
 }

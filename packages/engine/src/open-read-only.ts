@@ -1,16 +1,21 @@
 /** Reading a device without taking a claim: nothing is written, not even to the ring. */
+import { hasCode } from '@dozo/base';
 import type { Device } from '@dozo/base';
+import type { Ring, Slot } from '@dozo/claim';
+import type { ClaimHistory } from './claim-history.ts';
 import { newCounters } from './counters.ts';
 import type { Engine, VerifyReport } from './engine-types.ts';
-import { Life } from './log-engine.ts';
+import { Life } from './life.ts';
 import { LogSource } from './log-walk.ts';
 import { openRing } from './open-engine.ts';
 import { readSuperblock } from './read-superblock.ts';
 import { Reading } from './reading.ts';
 import { recover } from './recovery.ts';
+import type { Recovered } from './recovery.ts';
+import type { Superblock } from './superblock.ts';
 import { verifyDevice } from './verify.ts';
 
-/** The part of an engine that does not write. */
+/** The part of an engine that does not write, and what the device remembers of its holders. */
 export type ReadOnlyEngine = Pick<
   Engine,
   'get' | 'stat' | 'scan' | 'snapshot' | 'verify' | 'close'
@@ -18,19 +23,28 @@ export type ReadOnlyEngine = Pick<
   readonly keyCount: number;
   readonly liveBytes: number;
   readonly lastLsn: number;
+  /** As it was read before the log was. */
+  readonly ring: Ring;
+  /** The claim whose manifest was read; absent on a device without one. */
+  readonly recoveredFrom: Slot | undefined;
+  /** The fences and notes of that manifest. */
+  readonly history: ClaimHistory;
 };
 
+/** How often a recovery is begun anew because the holder has gone on meanwhile. */
+const TRIES_MAX = 5;
+
 /**
- * Recovers a device in memory, for an offline `verify` or to rescue what can be read.
+ * Recovers a device in memory, for an offline `verify`, for forensics, or to rescue what can be read.
  *
- * The device should not be in use: a holder that goes on writing makes what this sees out of date,
- * and segments that it uses again read as damaged. Rejects as `openEngine` does, but for
- * `CLAIM_RING_DAMAGED` and `DEVICE_NEEDS_REPAIR`: a damaged ring is for verify to report.
+ * Also while somebody holds it: then it shows a moment of the log, past every cache, and is out of date
+ * soon; segments that the holder uses again meanwhile read as damaged. Rejects as `openEngine` does, but
+ * for the errors of the claim and `DEVICE_NEEDS_REPAIR`: a damaged ring is for verify to report.
  */
 export async function openReadOnly(device: Device): Promise<ReadOnlyEngine> {
   const superblock = await readSuperblock(device);
-  const { ring } = await openRing(device, superblock);
-  const recovered = await recover(device, superblock, ring);
+  const { ring, recovered } = await recoverInUse(device, superblock);
+  await device.dropCache();
   const { catalog, parts, pages, snapshot } = recovered;
   const source = new LogSource(device, superblock.geometry);
   const life = new Life(device.path);
@@ -39,8 +53,9 @@ export async function openReadOnly(device: Device): Promise<ReadOnlyEngine> {
     source,
     counters: newCounters(),
     switches: {},
-    assertServing: () => {
+    enter: () => {
       life.assertServing();
+      return undefined;
     },
   });
   const lastLsn = recovered.nextLsn - 1;
@@ -48,9 +63,11 @@ export async function openReadOnly(device: Device): Promise<ReadOnlyEngine> {
     keyCount: catalog.index.size,
     liveBytes: catalog.segments.totalLiveBytes,
     lastLsn,
+    ring,
+    recoveredFrom: ring.newestWithCheckpoint,
+    history: recovered.history,
     get: (key, range) => reading.get(key, range),
-    // eslint-disable-next-line @typescript-eslint/require-await -- a merge tree will have to wait here.
-    stat: async (key) => reading.stat(key),
+    stat: (key) => reading.stat(key),
     scan: (range, options) => reading.scan(range, options),
     snapshot: () => reading.snapshot(lastLsn),
     verify: (options = {}): Promise<VerifyReport> => {
@@ -68,8 +85,30 @@ export async function openReadOnly(device: Device): Promise<ReadOnlyEngine> {
       });
     },
     close: () => {
-      life.end('closed');
+      life.close();
       return Promise.resolve();
     },
   };
+}
+
+/**
+ * Recovers from the newest claim. A holder that publishes a manifest meanwhile may use segments again
+ * that the one before needed; then what looks like damage is none, and the ring says so.
+ */
+async function recoverInUse(
+  device: Device,
+  superblock: Superblock,
+): Promise<{ readonly ring: Ring; readonly recovered: Recovered }> {
+  for (let tries = 1; ; tries++) {
+    const { ring } = await openRing(device, superblock);
+    const from = ring.newestWithCheckpoint;
+    try {
+      return { ring, recovered: await recover(device, superblock, { from }) };
+    } catch (error) {
+      if (!hasCode(error, 'DEVICE_CORRUPT') || tries === TRIES_MAX) throw error;
+      const after = (await openRing(device, superblock)).ring.newestWithCheckpoint;
+      const isSame = after?.checkpoint?.groupOffset === from?.checkpoint?.groupOffset;
+      if (isSame && after?.identity.incarnation === from?.identity.incarnation) throw error;
+    }
+  }
 }

@@ -30,8 +30,11 @@ export interface ReadingOptions {
   readonly source: LogSource;
   readonly counters: Counters;
   readonly switches: TestSwitches;
-  /** Throws when the engine does not serve. */
-  readonly assertServing: () => void;
+  /**
+   * Throws when the engine does not serve. A promise where the lease has lapsed: whether this process
+   * still has the device must be found out before it shows anything.
+   */
+  readonly enter: () => Promise<void> | undefined;
 }
 
 /** See the file comment. */
@@ -46,20 +49,23 @@ export class Reading {
   }
 
   async get(key: Uint8Array, range?: ByteRange): Promise<Entry | undefined> {
-    this.#options.assertServing();
+    const entering = this.#options.enter();
+    if (entering !== undefined) await entering;
     return this.#getFrom(this.#options.catalog.index, key, range);
   }
 
-  stat(key: Uint8Array): EntryInfo | undefined {
-    this.#options.assertServing();
+  async stat(key: Uint8Array): Promise<EntryInfo | undefined> {
+    const entering = this.#options.enter();
+    if (entering !== undefined) await entering;
     const entry = this.#options.catalog.index.get(binaryStringOf(key));
     if (entry === undefined) return undefined;
     return { lsn: entry.lsn as Lsn, sizeBytes: entry.valueBytes };
   }
 
   async *scan(range: KeyRange, options: ScanOptions = {}): AsyncGenerator<ScanEntry> {
-    const { catalog, assertServing } = this.#options;
-    assertServing();
+    const { catalog, enter } = this.#options;
+    const entering = enter();
+    if (entering !== undefined) await entering;
     const epoch = catalog.segments.enter(false);
     try {
       yield* scanRows(
@@ -67,7 +73,7 @@ export class Reading {
           view: this.#viewFor(range, options),
           reader: this.#reader,
           source: this.#options.source,
-          assertUsable: assertServing,
+          enter,
         },
         range,
         options,
@@ -78,29 +84,31 @@ export class Reading {
   }
 
   snapshot(lsn: number): Snapshot {
-    const { catalog, source, assertServing } = this.#options;
-    assertServing();
+    const { catalog, source } = this.#options;
+    // Throws now; a lapsed lease is waited for by the reads of the snapshot.
+    this.#options.enter()?.catch(() => undefined);
     const view = catalog.index.snapshot();
     const epoch = catalog.segments.enter(false);
     let isClosed = false;
-    const assertUsable = (): void => {
-      assertServing();
-      if (!isClosed) return;
+    const enter = (): Promise<void> | undefined => {
+      if (!isClosed) return this.#options.enter();
       throw new EngineError('Reading from a snapshot: it has been closed.', {
         code: 'SNAPSHOT_CLOSED',
       });
     };
     const reader = this.#reader;
     const get = async (key: Uint8Array, range?: ByteRange): Promise<Entry | undefined> => {
-      assertUsable();
+      const entering = enter();
+      if (entering !== undefined) await entering;
       return this.#getFrom(view, key, range, epoch);
     };
     return {
       lsn,
       get,
       scan: (range, options = {}) => {
-        assertUsable();
-        return scanRows({ view, reader, source, assertUsable }, range, options);
+        // Throws now what an iteration would reject with.
+        enter()?.catch(() => undefined);
+        return scanRows({ view, reader, source, enter }, range, options);
       },
       close: () => {
         if (isClosed) return;

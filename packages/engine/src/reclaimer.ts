@@ -3,7 +3,8 @@
  * again.
  *
  * Whether a record is still live is looked at again when the group that moves it is formed. Each one
- * is checked before it is moved. One that is damaged stays where it is and keeps its segment from
+ * is checked before it is moved, where it is not right after a second look past the page cache. One
+ * that is damaged stays where it is and keeps its segment from
  * being used again, so that nothing is lost in silence.
  */
 import { binaryStringOf } from '@dozo/base';
@@ -33,6 +34,14 @@ export interface ReclaimerOptions {
   readonly counters: Counters;
   /** The seed of the claim that moves. */
   readonly seed: number;
+}
+
+/** What one read of the segment gave, and where the next one begins. */
+interface Window {
+  readonly moves: Move[];
+  readonly damageCount: number;
+  readonly offset: number;
+  readonly groupIndex: number;
 }
 
 /** See the file comment. */
@@ -75,36 +84,47 @@ export class Reclaimer {
     }
   }
 
+  /** The next window; where it is not right, once more past the page cache. */
   async #read(source: LogSource): Promise<Move[]> {
+    const { catalog, counters } = this.#options;
+    let window = await this.#walk(source);
+    if (window.damageCount > 0) {
+      window = await this.#walk(source.uncached);
+      if (window.damageCount === 0) counters.staleReadCount++;
+    }
+    if (window.damageCount > 0) {
+      counters.checksumErrorCount += window.damageCount;
+      catalog.segments.markDamaged(this.segment);
+    }
+    this.#offset = window.offset;
+    this.#groupIndex = window.groupIndex;
+    return window.moves;
+  }
+
+  async #walk(source: LogSource): Promise<Window> {
     const moves: Move[] = [];
     const start = this.#offset;
     const end = Math.min(this.#end, start + WALK_WINDOW_BYTES);
     const range = { start, end: this.#end, firstGroup: this.#groupIndex };
     let next = start;
+    let damageCount = 0;
     const reached = await source.walk(this.#use, range, (group) => {
       if (next >= end) return false;
       next = group.header.offset + 1;
-      this.#collect(group, moves);
+      damageCount += this.#collect(group, moves);
       return true;
     });
-    if (reached.offset === start || (reached.offset < end && reached.offset < this.#end)) {
-      this.#options.catalog.segments.markDamaged(this.segment);
-      this.#options.counters.checksumErrorCount++;
-      this.#offset = this.#end;
-    } else {
-      this.#offset = reached.offset;
-      this.#groupIndex = reached.groupIndex;
-    }
-    return moves;
+    const { offset, groupIndex } = reached;
+    const isCutOff = offset === start || (offset < end && offset < this.#end);
+    if (!isCutOff) return { moves, damageCount, offset, groupIndex };
+    return { moves, damageCount: damageCount + 1, offset: this.#end, groupIndex };
   }
 
-  #collect(group: WalkedGroup, moves: Move[]): void {
-    const { catalog, counters } = this.#options;
-    if (group.heads === undefined) {
-      counters.checksumErrorCount++;
-      catalog.segments.markDamaged(this.segment);
-      return;
-    }
+  /** Collects the live records of a group; returns how many places in it are damaged. */
+  #collect(group: WalkedGroup, moves: Move[]): number {
+    const { catalog } = this.#options;
+    if (group.heads === undefined) return 1;
+    let damageCount = 0;
     for (const head of group.heads) {
       if (head.type !== RECORD_PUT) continue;
       const name = binaryStringOf(group.bytes, head.keyStart, head.keyEnd);
@@ -112,13 +132,13 @@ export class Reclaimer {
       const start = head.valueStart - headBytesOf(head.keyEnd - head.keyStart, head.valueBytes);
       const offset = group.header.offset + start - group.at;
       if (entry?.segment !== this.segment || entry.offset !== offset) continue;
-      if (!isValueIntact(group.bytes, head, this.#use.seed)) {
-        counters.checksumErrorCount++;
-        catalog.segments.markDamaged(this.segment);
-        continue;
+      if (isValueIntact(group.bytes, head, this.#use.seed)) {
+        moves.push(this.#move(group, head, { name, entry, start }));
+      } else {
+        damageCount++;
       }
-      moves.push(this.#move(group, head, { name, entry, start }));
     }
+    return damageCount;
   }
 
   #move(

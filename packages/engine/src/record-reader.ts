@@ -3,6 +3,9 @@
  *
  * A small record is read in one piece. Of a large one only the head and the blocks of the asked range
  * are read; each block of 64 KiB has a checksum of its own in the head.
+ *
+ * What is not right is read once more past the page cache: pages of it may be from before another
+ * machine wrote there. Only then it is damaged.
  */
 import { binaryStringOf, bytesOfBinaryString } from '@dozo/base';
 import type { Counters } from './counters.ts';
@@ -23,6 +26,12 @@ export interface RecordReaderOptions {
   readonly switches: TestSwitches;
 }
 
+/** A value, and what is wrong with its record if anything is. */
+interface Reading {
+  readonly value: Uint8Array;
+  readonly reason: string | undefined;
+}
+
 /** See the file comment. */
 export class RecordReader {
   readonly #options: RecordReaderOptions;
@@ -36,6 +45,26 @@ export class RecordReader {
    * entered the table of segments. Rejects with `VALUE_DAMAGED` and the device's read errors.
    */
   async read(name: string, entry: IndexEntry, range?: ByteRange): Promise<Uint8Array> {
+    const { source } = this.#options;
+    const first = await this.#readFrom(source, name, entry, range);
+    if (first.reason === undefined) return first.value;
+    const again = await this.#readFrom(source.uncached, name, entry, range);
+    if (again.reason !== undefined) throw this.#damaged(name, entry, again.reason);
+    this.#options.counters.staleReadCount++;
+    return again.value;
+  }
+
+  /** Whether a whole record that begins at the start of `bytes` is what was written. */
+  isIntact(name: string, entry: IndexEntry, bytes: Uint8Array): boolean {
+    return this.#check(name, entry, bytes) === undefined;
+  }
+
+  async #readFrom(
+    source: LogSource,
+    name: string,
+    entry: IndexEntry,
+    range: ByteRange | undefined,
+  ): Promise<Reading> {
     const { valueBytes } = entry;
     const start = Math.min(Math.max(range?.start ?? 0, 0), valueBytes);
     const end = Math.min(Math.max(range?.end ?? valueBytes, start), valueBytes);
@@ -43,31 +72,31 @@ export class RecordReader {
     if (valueBytes <= 2 * VALUE_BLOCK_BYTES || start < VALUE_BLOCK_BYTES) {
       // From the head on in one piece, up to the end of the last block that is needed.
       const blocksEnd = Math.min(wholeBlocks(end), valueBytes);
-      const bytes = await this.#read(entry, 0, headBytes + blocksEnd);
-      this.check(name, entry, bytes);
-      return bytes.subarray(headBytes + start, headBytes + end);
+      const bytes = await source.read(entry.segment, entry.offset, headBytes + blocksEnd);
+      const reason = this.#check(name, entry, bytes);
+      return { value: bytes.subarray(headBytes + start, headBytes + end), reason };
     }
-    if (start === end) return new Uint8Array(0);
+    if (start === end) return { value: new Uint8Array(0), reason: undefined };
     const firstBlock = Math.floor(start / VALUE_BLOCK_BYTES);
     const blocksStart = firstBlock * VALUE_BLOCK_BYTES;
     const blocksEnd = Math.min(wholeBlocks(end), valueBytes);
     const [headPart, blocks] = await Promise.all([
-      this.#read(entry, 0, headBytes),
-      this.#read(entry, headBytes + blocksStart, blocksEnd - blocksStart),
+      source.read(entry.segment, entry.offset, headBytes),
+      source.read(entry.segment, entry.offset + headBytes + blocksStart, blocksEnd - blocksStart),
     ]);
-    this.#checkBlocks(name, entry, { headPart, blocks, firstBlock });
-    return blocks.subarray(start - blocksStart, end - blocksStart);
+    const reason = this.#checkBlocks(name, entry, { headPart, blocks, firstBlock });
+    return { value: blocks.subarray(start - blocksStart, end - blocksStart), reason };
   }
 
-  /**
-   * Checks a record, or the first blocks of it, that begins at the start of `bytes`. Throws
-   * `VALUE_DAMAGED`.
-   */
-  check(name: string, entry: IndexEntry, bytes: Uint8Array): void {
+  /** Checks a record, or the first blocks of it, that begins at the start of `bytes`. */
+  #check(name: string, entry: IndexEntry, bytes: Uint8Array): string | undefined {
     const headBytes = headBytesOf(name.length, entry.valueBytes);
     const headPart = bytes.subarray(0, headBytes);
-    this.#checkBlocks(name, entry, { headPart, blocks: bytes.subarray(headBytes), firstBlock: 0 });
+    const blocks = bytes.subarray(headBytes);
+    return this.#checkBlocks(name, entry, { headPart, blocks, firstBlock: 0 });
   }
+
+  /** What is wrong with a part of a record, if anything is. */
 
   #checkBlocks(
     name: string,
@@ -77,25 +106,23 @@ export class RecordReader {
       readonly blocks: Uint8Array;
       readonly firstBlock: number;
     },
-  ): void {
+  ): string | undefined {
     const { segments, switches } = this.#options;
-    if (switches.skipReadChecks === true) return;
+    if (switches.skipReadChecks === true) return undefined;
     const { headPart, blocks, firstBlock } = part;
     const seed = segments.seedOf(entry.segment);
     const head = decodeRecordHead(headPart, 0, headPart.length, seed);
-    if (head === undefined) throw this.#damaged(name, entry, 'the head of its record is damaged');
-    if (!isRecordOf(headPart, head, name, entry)) {
-      throw this.#damaged(name, entry, 'another record is in its place');
-    }
+    if (head === undefined) return 'the head of its record is damaged';
+    if (!isRecordOf(headPart, head, name, entry)) return 'another record is in its place';
     const checksumsStart = head.keyEnd;
-    if (!areBlocksIntact({ head: headPart, checksumsStart, blocks, firstBlock, seed })) {
-      throw this.#damaged(name, entry, 'its checksum does not match');
-    }
-  }
-
-  #read(entry: IndexEntry, skipBytes: number, sizeBytes: number): Promise<Uint8Array> {
-    const { source } = this.#options;
-    return source.read(entry.segment, entry.offset + skipBytes, sizeBytes);
+    const areIntact = areBlocksIntact({
+      head: headPart,
+      checksumsStart,
+      blocks,
+      firstBlock,
+      seed,
+    });
+    return areIntact ? undefined : 'its checksum does not match';
   }
 
   #damaged(name: string, entry: IndexEntry, reason: string): EngineError {

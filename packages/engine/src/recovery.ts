@@ -11,16 +11,23 @@
  *    the log went on; otherwise it is damage. A group whose heads are intact is taken even then:
  *    reading the damaged value will say so.
  *
- * After a flush that failed, the page cache may show what is not on the disk. The holder notes the
- * failure together with how far the log was durable, and exactly that much is taken.
+ * The claimed device's former holder may still be writing while this reads. What it appends is either
+ * seen whole or not at all, and a place that seemed torn and is followed by a later group is read once
+ * more: the later one was begun only after the earlier had become durable.
+ *
+ * All of it is read past the page cache: it may show what another machine has overwritten since, and
+ * after a flush that failed what is not on the disk. The holder notes such a failure together with how
+ * far the log was durable, and exactly that much is taken.
  *
  * The position in the log decides which record of a key is the newest: a record that reclaim moved
  * keeps its LSN and stands later.
  */
-import { CodecError, binaryStringOf, crc32c, equalBytes } from '@dozo/base';
+import { CodecError, binaryStringOf, crc32c, equalBytes, hasCode } from '@dozo/base';
 import type { Device } from '@dozo/base';
-import type { ClaimIdentity, Ring, Slot } from '@dozo/claim';
+import type { ClaimIdentity, Slot } from '@dozo/claim';
 import { Catalog } from './catalog.ts';
+import { NO_HISTORY } from './claim-history.ts';
+import type { ClaimHistory, Fence } from './claim-history.ts';
 import { corrupt } from './errors.ts';
 import type { EngineError } from './errors.ts';
 import { decodeIndexPage } from './index-page.ts';
@@ -58,7 +65,24 @@ export interface Recovered {
    * manifests are left out: a row of starts that do nothing must not fill the device.
    */
   readonly parts: readonly LogPart[];
+  /** What the manifest remembers of other claims, the fences of this start included. */
+  readonly history: ClaimHistory;
   readonly bytesRead: number;
+}
+
+/** Where the log of the claim that was recovered ends. */
+export type RecoveredEnd = Pick<Fence, 'segment' | 'ordinal' | 'end'>;
+
+/** What to recover, and how. */
+export interface RecoverOptions {
+  /** The claim that recovery starts from; absent on a device that never had one with a manifest. */
+  readonly from: Slot | undefined;
+  /**
+   * Sets fences, given those of the manifest and where the log of `from` ends: the segments that they
+   * name are quarantined. Default: sets none, and quarantines nothing.
+   */
+  readonly setFences?: (history: ClaimHistory, end: RecoveredEnd | undefined) => readonly Fence[];
+  readonly switches?: TestSwitches;
 }
 
 /** The seed of all checksums of a claim's records. */
@@ -66,20 +90,32 @@ export function seedOf(identity: ClaimIdentity): number {
   return crc32c(identity.nonce);
 }
 
-/**
- * Recovers a device as its ring describes it. Rejects with `DEVICE_CORRUPT` and the device's read
- * errors.
- */
+/** Recovers a device. Rejects with `DEVICE_CORRUPT` and the device's read errors. */
 export async function recover(
   device: Device,
   superblock: Superblock,
-  ring: Ring,
-  switches: TestSwitches = {},
+  options: RecoverOptions,
 ): Promise<Recovered> {
-  const recovery = new Recovery(device, superblock, switches);
-  const slot = ring.newestWithCheckpoint;
-  if (slot !== undefined) await recovery.run(slot);
-  return recovery.finish();
+  const recovery = new Recovery(device, superblock, options.switches ?? {});
+  if (options.from !== undefined) await recovery.run(options.from);
+  return recovery.finish(options);
+}
+
+/**
+ * The manifest that a claim's slot names, past the page cache; `undefined` when its segment has been
+ * used again since, or it is damaged. For forensics. Rejects with the device's read errors.
+ */
+export async function readManifestOf(
+  device: Device,
+  superblock: Superblock,
+  slot: Slot,
+): Promise<Manifest | undefined> {
+  try {
+    return await new Recovery(device, superblock, {}).manifestOf(slot);
+  } catch (error) {
+    if (hasCode(error, 'DEVICE_CORRUPT')) return undefined;
+    throw error;
+  }
 }
 
 class Recovery {
@@ -96,9 +132,12 @@ class Recovery {
   #nextOrdinal = 1;
   #snapshot = 0;
   #lastSnapshot = 0;
+  #history: ClaimHistory = NO_HISTORY;
+  #end: RecoveredEnd | undefined;
 
   constructor(device: Device, superblock: Superblock, switches: TestSwitches) {
-    this.#source = new LogSource(device, superblock.geometry);
+    const mode = switches.cachedRecovery === true ? 'cached' : 'uncached';
+    this.#source = new LogSource(device, superblock.geometry, mode);
     this.#superblock = superblock;
     this.#switches = switches;
     this.#catalog = new Catalog(superblock.geometry.segmentCount);
@@ -112,13 +151,23 @@ class Recovery {
     this.#snapshot = manifest.snapshot;
     this.#lastSnapshot = manifest.snapshot;
     this.#pages = manifest.pages;
+    this.#history = manifest.history;
     await this.#loadSnapshot(manifest, start.use);
     for (const part of manifest.parts) await this.#replayPart(part);
     await this.#replayTail(slot, start);
   }
 
-  finish(): Recovered {
-    this.#catalog.segments.finishRecovery(this.#needed);
+  async manifestOf(slot: Slot): Promise<Manifest> {
+    return (await this.#readPointer(slot)).manifest;
+  }
+
+  finish({ setFences }: RecoverOptions): Recovered {
+    const fences = setFences?.(this.#history, this.#end) ?? [];
+    const quarantined =
+      this.#switches.ignoreQuarantine === true
+        ? new Set<number>()
+        : segmentsOf(fences, this.#superblock.geometry.segmentCount);
+    this.#catalog.segments.finishRecovery(this.#needed, quarantined);
     this.#catalog.segments.setPages(this.#pages);
     return {
       catalog: this.#catalog,
@@ -128,6 +177,7 @@ class Recovery {
       lastSnapshot: this.#lastSnapshot,
       pages: this.#pages,
       parts: this.#parts,
+      history: setFences === undefined ? this.#history : { ...this.#history, fences },
       bytesRead: this.#source.bytesRead,
     };
   }
@@ -231,6 +281,7 @@ class Recovery {
       this.#endPart({ ...use, identity: start.identity, start: offset, end, firstGroup });
       this.#checkLogEnd(slot, use, end);
       this.#nextOrdinal = Math.max(this.#nextOrdinal, use.ordinal + 1);
+      this.#end = { segment: use.segment, ordinal: use.ordinal, end };
       if (next === undefined) return;
       use = { segment: next.segment, ordinal: next.ordinal, seed: use.seed };
       offset = BLOCK_BYTES;
@@ -252,6 +303,7 @@ class Recovery {
     const { stop, isSealed, flushedEnd } = known;
     let next = { offset: from.offset, groupIndex: from.firstGroup };
     let isFirstForced = false;
+    let rereadOffset = -1;
     for (;;) {
       const range = { start: next.offset, end: stop, firstGroup: next.groupIndex };
       const refused = { headsIntact: false };
@@ -268,6 +320,11 @@ class Recovery {
         return isTaken;
       });
       if (isSealed ? next.offset === stop : !(await this.#goesOn(use, next))) return next.offset;
+      if (next.offset > rereadOffset) {
+        // It may have been on its way when it was read, from a writer that is not dead.
+        rereadOffset = next.offset;
+        continue;
+      }
       // The place had been flushed. Where its heads are intact, only values are damaged: go on.
       if (!refused.headsIntact) {
         throw this.#corrupt(
@@ -289,21 +346,33 @@ class Recovery {
     const ordinal = use.ordinal + 1;
     for (const segment of slot.reservation) {
       if (segment === use.segment || segment >= this.#superblock.geometry.segmentCount) continue;
-      const header = await this.#readHeader(segment);
-      const isOurs =
-        header?.ordinal === ordinal &&
-        header.segment === segment &&
-        equalBytes(header.identity.nonce, slot.identity.nonce);
-      if (isOurs && header.previous?.segment === use.segment) return header;
-      if (isOurs) continue;
+      const header = await this.#readHeaderOf(slot, segment, ordinal);
+      if (header?.previous?.segment === use.segment) return header;
+      if (header !== undefined) continue;
       // Without its header a segment that holds more than its first group had been flushed.
       const begun = { segment, ordinal, seed: use.seed };
       if ((await this.#source.peekGroupIndex(begun, BLOCK_BYTES)) === undefined) continue;
-      if (await this.#source.findLaterGroup(begun, BLOCK_BYTES, 1)) {
-        throw this.#corrupt(segment, 0, 'the header of a segment of the log is damaged');
-      }
+      if (!(await this.#source.findLaterGroup(begun, BLOCK_BYTES, 1))) continue;
+      // Once more: it may have been on its way when it was read.
+      const again = await this.#readHeaderOf(slot, segment, ordinal);
+      if (again?.previous?.segment === use.segment) return again;
+      throw this.#corrupt(segment, 0, 'the header of a segment of the log is damaged');
     }
     return undefined;
+  }
+
+  /** The header of a segment if it is that of this use by this claim. */
+  async #readHeaderOf(
+    slot: Slot,
+    segment: number,
+    ordinal: number,
+  ): Promise<SegmentHeader | undefined> {
+    const header = await this.#readHeader(segment);
+    const isOurs =
+      header?.ordinal === ordinal &&
+      header.segment === segment &&
+      equalBytes(header.identity.nonce, slot.identity.nonce);
+    return isOurs ? header : undefined;
   }
 
   /** Where a segment ends because what lies beyond was never flushed with success. */
@@ -387,6 +456,12 @@ class Recovery {
   #corrupt(segment: number, offset: number, reason: string): EngineError {
     return corrupt(this.#source.device.path, this.#source.place(segment, offset), reason);
   }
+}
+
+/** The segments that fences name, as far as the device has them. */
+export function segmentsOf(fences: readonly Fence[], segmentCount: number): Set<number> {
+  const segments = fences.flatMap((fence) => fence.segments);
+  return new Set(segments.filter((segment) => segment < segmentCount));
 }
 
 /** Where the open-ended rest of the log begins. */

@@ -17,8 +17,8 @@ export interface ScanSource {
   readonly view: IndexView;
   readonly reader: RecordReader;
   readonly source: LogSource;
-  /** Throws when the view may not be used any more. */
-  readonly assertUsable: () => void;
+  /** Throws when the view may not be used any more; a promise when that must be found out first. */
+  readonly enter: () => Promise<void> | undefined;
 }
 
 /** The range of an index for the range of a caller. */
@@ -39,7 +39,8 @@ export async function* scanRows(
   let rest = indexRangeOf(range);
   let left = options.limit ?? Number.POSITIVE_INFINITY;
   while (left > 0) {
-    scan.assertUsable();
+    const entering = scan.enter();
+    if (entering !== undefined) await entering;
     const rows = scan.view.rows(rest, Math.min(left, SCAN_PAGE_ROWS));
     if (options.values === false) {
       for (const row of rows) yield rowOf(row);
@@ -59,17 +60,22 @@ async function* rowsWithValues(
 ): AsyncGenerator<ScanEntry> {
   let start = 0;
   while (start < rows.length) {
-    scan.assertUsable();
+    const entering = scan.enter();
+    if (entering !== undefined) await entering;
     const end = windowEnd(rows, start);
     const window = rows.slice(start, end);
     const bytesOf = await readWindow(scan, window);
     for (const row of window) {
-      scan.assertUsable();
+      const again = scan.enter();
+      if (again !== undefined) await again;
       const bytes = bytesOf.get(row) as Uint8Array;
-      scan.reader.check(row.key, row.entry, bytes);
       const headBytes = headBytesOf(row.key.length, row.entry.valueBytes);
-      // A copy, so that one small value does not hold on to the whole window.
-      yield { ...rowOf(row), value: bytes.slice(headBytes) };
+      // A copy, so that one small value does not hold on to the whole window. What is not right there
+      // is read again for itself, which says what is wrong with it.
+      const value = scan.reader.isIntact(row.key, row.entry, bytes)
+        ? bytes.slice(headBytes)
+        : await scan.reader.read(row.key, row.entry);
+      yield { ...rowOf(row), value };
     }
     start = end;
   }

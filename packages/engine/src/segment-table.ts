@@ -6,6 +6,10 @@
  * A closed segment is retired when no live record is in it and recovery does not need it any more
  * (it is in no part that the durable manifest names). It becomes free when no reader that began
  * before its retirement is left, so that a read never meets bytes of the segment's next use.
+ *
+ * A *quarantined* segment is one that a process which may still live has reserved. It is read like any
+ * other where it holds live records, but where it would become free it is held back, until the
+ * quarantine ends. So it is never reserved, and nothing is ever written to it.
  */
 import { assert } from '@dozo/base';
 import type { SegmentRow } from './index-page.ts';
@@ -15,6 +19,8 @@ const RESERVED = 1;
 const OPEN = 2;
 const CLOSED = 3;
 const RETIRED = 4;
+/** Would be free, and is quarantined. */
+const HELD_BACK = 5;
 
 /** Counts and live bytes of all segments of a device. */
 export class SegmentTable {
@@ -26,6 +32,7 @@ export class SegmentTable {
   readonly #liveBytes: Float64Array;
   readonly #pageBytes: Float64Array;
   readonly #damaged = new Set<number>();
+  #quarantined: ReadonlySet<number> = new Set();
   /** Segments that the durable manifest needs for recovery. */
   #needed = new Set<number>();
   readonly #free: number[] = [];
@@ -59,6 +66,23 @@ export class SegmentTable {
     return this.#retired.length;
   }
 
+  /** Segments that no reservation of ours may take, whatever they hold. */
+  get quarantinedCount(): number {
+    return this.#quarantined.size;
+  }
+
+  /** Live bytes in quarantined segments: they take no space that anything else could have. */
+  get quarantinedLiveBytes(): number {
+    let bytes = 0;
+    for (const segment of this.#quarantined) bytes += this.liveBytesOf(segment);
+    return bytes;
+  }
+
+  /** Segments that are free and not reserved. */
+  get unreservedCount(): number {
+    return this.#free.length - this.#freeHead;
+  }
+
   get totalLiveBytes(): number {
     return this.#totalLiveBytes;
   }
@@ -87,6 +111,10 @@ export class SegmentTable {
 
   isClosed(segment: number): boolean {
     return this.#states[segment] === CLOSED;
+  }
+
+  isQuarantined(segment: number): boolean {
+    return this.#quarantined.has(segment);
   }
 
   isDamaged(segment: number): boolean {
@@ -120,17 +148,27 @@ export class SegmentTable {
     this.#ends[row.segment] = row.end;
   }
 
-  /** After recovery: what holds nothing that is needed is free. */
-  finishRecovery(needed: ReadonlySet<number>): void {
+  /** After recovery: what holds nothing that is needed is free, unless it is quarantined. */
+  finishRecovery(needed: ReadonlySet<number>, quarantined: ReadonlySet<number>): void {
     this.#isRecovering = false;
+    this.#quarantined = new Set(quarantined);
     this.#needed = new Set(needed);
     for (let segment = 0; segment < this.count; segment++) {
       if (this.#liveBytes[segment] !== 0 || needed.has(segment)) {
         assert(this.#states[segment] === CLOSED, 'a live segment is not known');
       } else {
-        this.#states[segment] = FREE;
-        this.#free.push(segment);
+        this.#makeFree(segment);
       }
+    }
+  }
+
+  /** Of the quarantined segments only these stay so; the others become free. */
+  setQuarantined(quarantined: ReadonlySet<number>): void {
+    const before = this.#quarantined;
+    this.#quarantined = new Set([...before].filter((segment) => quarantined.has(segment)));
+    for (const segment of before) {
+      if (this.#quarantined.has(segment)) continue;
+      if (this.#states[segment] === HELD_BACK) this.#makeFree(segment);
     }
   }
 
@@ -154,6 +192,7 @@ export class SegmentTable {
     while (taken.length < limit && this.#freeHead < this.#free.length) {
       const segment = this.#free[this.#freeHead++] as number;
       assert(this.#states[segment] === FREE, 'a segment in use would be reserved');
+      assert(!this.#quarantined.has(segment), 'a quarantined segment would be reserved');
       this.#states[segment] = RESERVED;
       taken.push(segment);
     }
@@ -245,6 +284,15 @@ export class SegmentTable {
     });
   }
 
+  #makeFree(segment: number): void {
+    if (this.#quarantined.has(segment)) {
+      this.#states[segment] = HELD_BACK;
+      return;
+    }
+    this.#states[segment] = FREE;
+    this.#free.push(segment);
+  }
+
   #row(segment: number): SegmentRow {
     return {
       segment,
@@ -271,8 +319,7 @@ export class SegmentTable {
     let count = 0;
     for (const { segment, epoch } of this.#retired) {
       if (epoch >= oldest) break;
-      this.#states[segment] = FREE;
-      this.#free.push(segment);
+      this.#makeFree(segment);
       count++;
     }
     if (count > 0) this.#retired.splice(0, count);

@@ -6,6 +6,8 @@
  * enough dead bytes. And the log opens a new segment only while enough free ones are left: reclaim and
  * index snapshots may use the last ones, deletes all but those, puts all but those and one more. So
  * on a full device deletes work, and reclaim and snapshots always have where to write.
+ *
+ * Quarantined segments belong to somebody else: neither they nor what lies in them counts.
  */
 import type { Geometry } from './geometry.ts';
 import { indexEntryBytesOf } from './index-page.ts';
@@ -21,9 +23,12 @@ const INDEX_COPIES = 3;
 /** What a group is written for; each may go down to another number of free segments. */
 export type SpaceClass = 'maintenance' | 'shrink' | 'grow';
 
-/** Bytes that live records and their index can take of a device. */
-export function usableBytesOf(geometry: Geometry): number {
-  const segments = geometry.segmentCount - RESERVE_SEGMENTS_MIN;
+/**
+ * Bytes that live records and their index can take of a device; what lies in the quarantined ones of its
+ * segments does not count against it.
+ */
+export function usableBytesOf(geometry: Geometry, quarantinedCount = 0): number {
+  const segments = Math.max(0, geometry.segmentCount - quarantinedCount - RESERVE_SEGMENTS_MIN);
   return Math.floor(segments * geometry.segmentPayloadBytes * SEGMENT_FILL);
 }
 

@@ -6,12 +6,13 @@
  * its place by a command. Layout: `docs/formats/device.md`.
  */
 import { ByteReader, ByteWriter, CodecError, crc32c, writeUint32 } from '@dozo/base';
+import { refuseIntervals } from '@dozo/claim';
 import { isSound } from './geometry.ts';
 import type { Geometry } from './geometry.ts';
 import { BLOCK_BYTES } from './limits.ts';
 
 /** The version of the device format that this software writes, and the only one that it reads. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 /** What a superblock says. */
 export interface Superblock {
@@ -20,6 +21,8 @@ export interface Superblock {
   readonly geometry: Geometry;
   readonly beatIntervalMs: number;
   readonly leaseMs: number;
+  /** Only the machine that it is on reaches this device, by one path. */
+  readonly isLocal: boolean;
   readonly createdWallMs: number;
 }
 
@@ -33,6 +36,7 @@ export type SuperblockReading =
 
 const MAGIC = new TextEncoder().encode('DOZODEV1');
 const CRC_OFFSET_BYTES = 12;
+const FLAG_LOCAL = 1;
 
 /** Encodes a superblock as one block. Tests give it another version. */
 export function encodeSuperblock(superblock: Superblock, version = FORMAT_VERSION): Uint8Array {
@@ -43,7 +47,8 @@ export function encodeSuperblock(superblock: Superblock, version = FORMAT_VERSIO
   writer.uint64(geometry.ringOffset).uint64(geometry.superblockCopyOffset);
   writer.uint64(geometry.segmentAreaOffset).uint32(geometry.segmentPayloadBytes);
   writer.uint32(geometry.segmentStrideBytes).uint32(geometry.segmentCount);
-  writer.uint32(superblock.beatIntervalMs).uint32(superblock.leaseMs).uint32(0);
+  writer.uint32(superblock.beatIntervalMs).uint32(superblock.leaseMs);
+  writer.uint32(superblock.isLocal ? FLAG_LOCAL : 0);
   writer.uint64(superblock.createdWallMs).zeros(BLOCK_BYTES - writer.length);
   const block = writer.finish();
   writeUint32(block, CRC_OFFSET_BYTES, crc32c(block));
@@ -84,10 +89,13 @@ function readSuperblock(block: Uint8Array): SuperblockReading {
     segmentCount: reader.uint32(),
   };
   const times = { beatIntervalMs: reader.uint32(), leaseMs: reader.uint32() };
-  reader.skip(4);
+  const flags = reader.uint32();
   if (blockBytes !== BLOCK_BYTES || !isSound(geometry)) {
     return { kind: 'damaged', reason: 'the places that it names contradict each other' };
   }
-  const superblock = { deviceId, geometry, ...times, createdWallMs: reader.uint64() };
+  const refused = refuseIntervals(times.beatIntervalMs, times.leaseMs);
+  if (refused !== undefined) return { kind: 'damaged', reason: refused };
+  const isLocal = (flags & FLAG_LOCAL) !== 0;
+  const superblock = { deviceId, geometry, ...times, isLocal, createdWallMs: reader.uint64() };
   return { kind: 'valid', superblock };
 }

@@ -1,13 +1,20 @@
-/**
- * Switches that turn one safety mechanism off each.
- *
- * Only tests set them, to show that the checks around the engine notice when a mechanism is missing.
- */
+/** Switches that turn one safety mechanism off each. */
+import type { ClaimSwitches } from '@dozo/claim';
+
+/** Only tests set them, to show that the checks around the engine notice when a mechanism is missing. */
 export interface TestSwitches {
   /** Acknowledge without a flush. */
   readonly skipFlush?: boolean;
-  /** Open without making durable what a dead process has written and not flushed. */
-  readonly skipOpeningFlush?: boolean;
+  /** Serve what recovery has read without making it durable: a dead process may not have. */
+  readonly skipRecoveryFlush?: boolean;
+  /** Recover through the page cache of this machine, which another one's writes do not reach. */
+  readonly cachedRecovery?: boolean;
+  /** Use segments that a predecessor has reserved whose process may still live. */
+  readonly ignoreQuarantine?: boolean;
+  /** Use segments as soon as the slot reserves them, without looking whether we are still alone. */
+  readonly skipReservationConfirm?: boolean;
+  /** What the claim leaves out. */
+  readonly claimSwitches?: ClaimSwitches;
   /** At recovery, take a group at the end of the log without checking its values. */
   readonly skipTailValues?: boolean;
   /** Return values without checking them. */

@@ -2,7 +2,8 @@
  * Verify: reads everything that anybody could ever need from the device, and reports what is damaged.
  *
  * Superblocks, ring, the manifest's parts of the log, the pages of the index snapshot, and every live
- * record in the order of the device, with large reads. Dead records are not read: nobody will.
+ * record in the order of the device, with large reads. Dead records are not read: nobody will. What is
+ * not right is read once more past the page cache before it is reported.
  */
 import { binaryStringOf, bytesOfBinaryString, hasCode } from '@dozo/base';
 import { SLOT_BYTES, readRing } from '@dozo/claim';
@@ -33,6 +34,10 @@ export interface VerifyOptions {
   readonly checkpoint?: CheckpointPointer | undefined;
   readonly onProgress: ((progress: VerifyProgress) => void) | undefined;
   readonly signal: AbortSignal | undefined;
+  /** Throws when the device is not ours any more: then what is read means nothing. */
+  readonly assertServing?: () => void;
+  /** Told of each place that was right only past the page cache. */
+  readonly onStaleRead?: () => void;
 }
 
 /** More than the bytes of any record; with an offset in a segment it stays below 2^53. */
@@ -98,12 +103,23 @@ class Verification {
 
   /** The header and the manifest that recovery starts from; their group is verified with its part. */
   async #verifyCheckpoint(): Promise<void> {
-    const { source, catalog, checkpoint } = this.#options;
+    const { checkpoint } = this.#options;
     if (checkpoint === undefined) return;
+    const found = await this.#twice((source) => this.#checkpointDamage(source, checkpoint));
+    for (const damage of found ?? []) this.#report(damage);
+  }
+
+  /** What is damaged; `undefined`: nothing. */
+  async #checkpointDamage(
+    source: LogSource,
+    checkpoint: CheckpointPointer,
+  ): Promise<Damage[] | undefined> {
+    const { catalog } = this.#options;
+    const damages: Damage[] = [];
     const { segment, segmentOrdinal: ordinal, groupOffset } = checkpoint;
     const refused = 'opening the device will be refused';
     const report = (offset: number, reason: string): void => {
-      this.#report({ segment, offset, sizeBytes: BLOCK_BYTES, reason: `${reason}; ${refused}` });
+      damages.push({ segment, offset, sizeBytes: BLOCK_BYTES, reason: `${reason}; ${refused}` });
     };
     const header = await readUnlessBroken(() => source.read(segment, 0, BLOCK_BYTES));
     if (header === undefined || decodeSegmentHeader(header)?.ordinal !== ordinal) {
@@ -125,18 +141,22 @@ class Verification {
         return false;
       });
     });
+    return damages.length === 0 ? undefined : damages;
   }
 
   async #verifyPages(): Promise<void> {
     const { source, pages, parts, snapshot, catalog } = this.#options;
     for (const page of pages) {
-      this.#options.signal?.throwIfAborted();
+      this.#stopIfUnwanted();
       const part = parts.find(({ ordinal }) => ordinal === page.ordinal);
       const seed =
         part === undefined ? catalog.segments.seedOf(page.segment) : seedOf(part.identity);
-      const value = await readUnlessBroken(() => readPage(source, page, snapshot, seed));
+      const damage = await this.#twice(async (from) => {
+        const value = await readUnlessBroken(() => readPage(from, page, snapshot, seed));
+        return value === undefined ? 'damaged' : undefined;
+      });
       this.#bytesDone += page.valueBytes;
-      if (value !== undefined) continue;
+      if (damage === undefined) continue;
       this.#report({
         segment: page.segment,
         offset: source.place(page.segment, page.offset),
@@ -147,17 +167,20 @@ class Verification {
   }
 
   async #verifyParts(): Promise<void> {
-    const { source, parts, signal } = this.#options;
+    const { source, parts } = this.#options;
     for (const part of parts) {
       const use = { ...part, seed: seedOf(part.identity) };
-      const reached = await readUnlessBroken(() =>
-        source.walk(use, part, (group) => {
-          signal?.throwIfAborted();
-          return group.heads !== undefined;
-        }),
-      );
-      const offset = reached?.offset ?? part.start;
-      if (offset >= part.end) continue;
+      const offset = await this.#twice(async (from) => {
+        const reached = await readUnlessBroken(() =>
+          from.walk(use, part, (group) => {
+            this.#stopIfUnwanted();
+            return group.heads !== undefined;
+          }),
+        );
+        const end = reached?.offset ?? part.start;
+        return end < part.end ? end : undefined;
+      });
+      if (offset === undefined) continue;
       this.#report({
         segment: part.segment,
         offset: source.place(part.segment, offset),
@@ -174,7 +197,7 @@ class Verification {
       const inSegment = places.subarray(starts[segment], starts[segment + 1]).sort();
       let start = 0;
       while (start < inSegment.length) {
-        this.#options.signal?.throwIfAborted();
+        this.#stopIfUnwanted();
         start = await this.#verifyRun(segment, inSegment, start);
         this.#options.onProgress?.({
           bytesDone: Math.min(this.#bytesDone, this.#bytesTotal),
@@ -232,36 +255,68 @@ class Verification {
         this.#nameLater(offset, sizeBytes, 'the device cannot read it');
       } else {
         const at = offsetOf(index) - runStart;
-        this.#verifyRecord(bytes.subarray(at, at + sizeBytes), offset);
+        await this.#verifyRecord(bytes.subarray(at, at + sizeBytes), offset);
       }
     }
     return end;
   }
 
-  #verifyRecord(record: Uint8Array, offset: number): void {
-    const { catalog, superblock, source } = this.#options;
-    const { segmentAreaOffset, segmentStrideBytes } = superblock.geometry;
-    const segment = Math.floor((offset - segmentAreaOffset) / segmentStrideBytes);
+  async #verifyRecord(record: Uint8Array, offset: number): Promise<void> {
+    if (this.#recordDamage(record, offset) === undefined) return;
+    const { source } = this.#options;
+    const segment = this.#segmentAt(offset);
+    const inSegment = offset - source.place(segment, 0);
+    const again = await readUnlessBroken(() =>
+      source.uncached.read(segment, inSegment, record.length),
+    );
+    const reason =
+      again === undefined ? 'the device cannot read it' : this.#recordDamage(again, offset);
+    if (reason === undefined) this.#options.onStaleRead?.();
+    else this.#nameLater(offset, record.length, reason);
+  }
+
+  /** What is wrong with the record at an offset of the device, if anything is. */
+  #recordDamage(record: Uint8Array, offset: number): string | undefined {
+    const { catalog, source } = this.#options;
+    const segment = this.#segmentAt(offset);
     const seed = catalog.segments.seedOf(segment);
     const head = decodeRecordHead(record, 0, record.length, seed);
-    if (head?.type !== RECORD_PUT) {
-      this.#nameLater(offset, record.length, 'the head of the record is damaged');
-      return;
-    }
+    if (head?.type !== RECORD_PUT) return 'the head of the record is damaged';
     const entry = this.#view.get(binaryStringOf(record, head.keyStart, head.keyEnd));
     const isInPlace = entry !== undefined && source.place(segment, entry.offset) === offset;
     if (!isInPlace || entry.segment !== segment || entry.lsn !== head.lsn) {
-      this.#nameLater(offset, record.length, 'another record is in its place');
-    } else if (!isValueIntact(record, head, seed)) {
-      this.#nameLater(offset, record.length, 'the checksum of the value does not match');
+      return 'another record is in its place';
     }
+    return isValueIntact(record, head, seed)
+      ? undefined
+      : 'the checksum of the value does not match';
+  }
+
+  /** Looks, and where something is wrong looks again past the page cache: that counts. */
+  async #twice<Result>(
+    look: (source: LogSource) => Promise<Result | undefined>,
+  ): Promise<Result | undefined> {
+    const { source } = this.#options;
+    if ((await look(source)) === undefined) return undefined;
+    const again = await look(source.uncached);
+    if (again === undefined) this.#options.onStaleRead?.();
+    return again;
+  }
+
+  /** Throws when the verification is not wanted any more. */
+  #stopIfUnwanted(): void {
+    this.#options.signal?.throwIfAborted();
+    this.#options.assertServing?.();
+  }
+
+  #segmentAt(offset: number): number {
+    const { segmentAreaOffset, segmentStrideBytes } = this.#options.superblock.geometry;
+    return Math.floor((offset - segmentAreaOffset) / segmentStrideBytes);
   }
 
   #nameLater(offset: number, sizeBytes: number, reason: string): void {
     if (this.#nameless.size + this.#damages.length >= DAMAGES_LISTED_MAX) return;
-    const { segmentAreaOffset, segmentStrideBytes } = this.#options.superblock.geometry;
-    const segment = Math.floor((offset - segmentAreaOffset) / segmentStrideBytes);
-    this.#nameless.set(offset, { segment, offset, sizeBytes, reason });
+    this.#nameless.set(offset, { segment: this.#segmentAt(offset), offset, sizeBytes, reason });
   }
 
   /** The index knows the key of every damaged record, whatever the damage hides on the device. */

@@ -10,15 +10,17 @@
  * with every acknowledged batch among them and each batch whole; reads agree with the scan; the
  * accounting of live bytes agrees with it; verify finds nothing.
  */
-import { SeededRandom, binaryStringOf, equalBytes, hasCode } from '@dozo/base';
+import { SeededRandom, binaryStringOf, equalBytes } from '@dozo/base';
 import { SimulatedClock, SimulatedDevice } from '@dozo/simulator';
 import type { SimulatedMedium } from '@dozo/simulator';
 import { openEngine } from '../src/index.ts';
-import type { Batch, Engine } from '../src/index.ts';
+import type { Engine } from '../src/index.ts';
 import { recordBytesOf } from '../src/record.ts';
 import type { TestSwitches } from '../src/test-switches.ts';
-import { HOLDER, KIB, bytes, formattedMedium } from './simulated-engine.ts';
+import { HOLDER, KIB, formattedMedium } from './simulated-engine.ts';
 import type { World } from './simulated-engine.ts';
+import { Workload, applyTo, areEqual, bytesOf, drawShape } from './workload.ts';
+import type { Knowledge, Shape, State } from './workload.ts';
 
 export interface CrashRunOptions {
   readonly seed: string | number;
@@ -37,30 +39,10 @@ export interface CrashRunResult {
   readonly violation: string | undefined;
 }
 
-type State = ReadonlyMap<string, Uint8Array>;
-
-/** What the caller of `apply` knows at one moment. */
-interface Knowledge {
-  /** The state before the first batch of this open. */
-  readonly base: State;
-  /** Batches in the order of the calls; those that were refused are left out. */
-  readonly submitted: readonly Batch[];
-  readonly acknowledgedCount: number;
-}
-
 interface Crash {
   readonly medium: SimulatedMedium;
   readonly knowledge: Knowledge;
   readonly at: string;
-}
-
-/** A run's shape: how large the disk is, and what is done with it. */
-interface Shape {
-  readonly segmentPayloadBytes: number;
-  readonly segmentCount: number;
-  readonly keyCount: number;
-  readonly valueBytesMax: number;
-  readonly writerCount: number;
 }
 
 const FEW_KEYS = { segmentPayloadBytes: 32 * KIB, segmentCount: 10, keyCount: 4 };
@@ -292,89 +274,6 @@ class CrashRun {
 /** Something that must not happen did. */
 class Violation extends Error {}
 
-/** Random batches of several writers, and the order in which they were given. */
-class Workload {
-  readonly #random: SeededRandom;
-  readonly #shape: Shape;
-  readonly #base: State;
-  #submitted: Batch[] = [];
-  #acknowledged = new Set<Batch>();
-
-  constructor(base: State, random: SeededRandom, shape: Shape) {
-    this.#base = base;
-    this.#random = random.derive(String(random.uint32()));
-    this.#shape = shape;
-  }
-
-  knowledge(): Knowledge {
-    let acknowledgedCount = 0;
-    this.#submitted.forEach((batch, index) => {
-      if (this.#acknowledged.has(batch)) acknowledgedCount = index + 1;
-    });
-    return { base: this.#base, submitted: this.#submitted.slice(), acknowledgedCount };
-  }
-
-  finalState(): State {
-    const state = new Map(this.#base);
-    for (const batch of this.#submitted) applyTo(state, batch);
-    return state;
-  }
-
-  async run(engine: Engine, batchCount: number): Promise<void> {
-    let left = batchCount;
-    const write = async (): Promise<void> => {
-      while (left > 0) {
-        left--;
-        await this.#apply(engine, this.#batch());
-      }
-    };
-    await Promise.all(Array.from({ length: this.#shape.writerCount }, write));
-  }
-
-  async #apply(engine: Engine, batch: Batch): Promise<void> {
-    this.#submitted.push(batch);
-    try {
-      await engine.apply(batch);
-      this.#acknowledged.add(batch);
-    } catch (error) {
-      // Both say that nothing was written.
-      if (!hasCode(error, 'DEVICE_FULL', 'BATCH_TOO_LARGE')) throw error;
-      this.#submitted = this.#submitted.filter((other) => other !== batch);
-    }
-  }
-
-  #batch(): Batch {
-    const random = this.#random;
-    const count = random.chance(0.8) ? 1 : 1 + random.below(4);
-    return Array.from({ length: count }, () => {
-      const key = bytes(`key/${random.below(this.#shape.keyCount)}`);
-      if (random.chance(0.2)) return { kind: 'delete', key };
-      return { kind: 'put', key, value: random.bytes(this.#valueBytes()) };
-    });
-  }
-
-  #valueBytes(): number {
-    const { valueBytesMax } = this.#shape;
-    const roll = this.#random.fraction();
-    if (roll < 0.05) return 0;
-    if (roll < 0.5) return this.#random.below(Math.min(300, valueBytesMax));
-    if (roll < 0.95) return this.#random.below(Math.min(5000, valueBytesMax));
-    return this.#random.below(valueBytesMax);
-  }
-}
-
-function drawShape(random: SeededRandom): Shape {
-  const isLarge = random.chance(0.15);
-  const segmentPayloadBytes = isLarge ? 256 * KIB : 32 * KIB;
-  return {
-    segmentPayloadBytes,
-    segmentCount: 8 + random.below(isLarge ? 6 : 24),
-    keyCount: 5 + random.below(120),
-    valueBytesMax: isLarge ? 128 * KIB : 16 * KIB,
-    writerCount: 1 + random.below(6),
-  };
-}
-
 /** The result, or `undefined` once the device has been stopped under it: then it never comes. */
 async function untilStopped<Result>(
   work: Promise<Result>,
@@ -397,23 +296,6 @@ async function untilStopped<Result>(
   return settled.result;
 }
 
-function applyTo(state: Map<string, Uint8Array>, batch: Batch): void {
-  for (const operation of batch) {
-    const key = binaryStringOf(operation.key);
-    if (operation.kind === 'put') state.set(key, operation.value);
-    else state.delete(key);
-  }
-}
-
-function areEqual(left: State, right: State): boolean {
-  if (left.size !== right.size) return false;
-  for (const [key, value] of left) {
-    const other = right.get(key);
-    if (other === undefined || !(other === value || equalBytes(other, value))) return false;
-  }
-  return true;
-}
-
 function describe(knowledge: Knowledge, found: State): string {
   const { submitted, acknowledgedCount, base } = knowledge;
   const acknowledged = new Map(base);
@@ -425,8 +307,4 @@ function describe(knowledge: Knowledge, found: State): string {
     `(${found.size} keys; against the acknowledged state missing ${missing.join(' ')}, ` +
     `extra ${extra.join(' ')})`
   );
-}
-
-function bytesOf(name: string): Uint8Array {
-  return Uint8Array.from(name, (character) => character.charCodeAt(0));
 }

@@ -32,7 +32,7 @@ test('after a crash at any operation every acknowledged batch is there, each who
 
 test.each<[string, TestSwitches]>([
   ['a flush before the acknowledgement', { skipFlush: true }],
-  ['a flush before anything is read at the start', { skipOpeningFlush: true }],
+  ['a flush of what recovery has read', { skipRecoveryFlush: true }],
   ['the checksums of values at the end of the log', { skipTailValues: true }],
   ['keeping segments that the manifest needs', { freeBeforeManifest: true }],
   ['the exact ends that the fence names', { ignoreFence: true }],

@@ -1,13 +1,10 @@
 /** What the engine does when the device fails, lies or rots, and when another process writes it too. */
 import { SeededRandom, hasCode } from '@dozo/base';
-import { SLOT_BYTES, takeClaim } from '@dozo/claim';
 import { SimulatedDevice } from '@dozo/simulator';
 import type { SimulatedMedium } from '@dozo/simulator';
 import { describe, expect, test } from 'vitest';
 import { inspectDevice, openReadOnly } from '../src/index.ts';
 import type { Engine } from '../src/index.ts';
-import { openRing } from '../src/open-engine.ts';
-import { readSuperblock } from '../src/read-superblock.ts';
 import type { TestSwitches } from '../src/test-switches.ts';
 import { HOLDER, bytes, formattedMedium, newWorld, openOn } from './simulated-engine.ts';
 import type { World } from './simulated-engine.ts';
@@ -287,31 +284,37 @@ describe('a device that fails', () => {
   });
 });
 
-test('the note of a failed write of the slot leaves the block that is still good', async () => {
+test('a slot that cannot be written ends the engine as a failure of the device, and is noted', async () => {
   const world = newWorld('slot write fails');
   const medium = await formattedMedium(world, { segmentCount: 16, ringSlotCount: 4 });
-  const device = new SimulatedDevice(medium, { clock: world.clock, seed: 5 });
-  const superblock = await readSuperblock(device);
-  const { place, ring } = await openRing(device, superblock);
-  const { clock, random } = world;
-  const options = { device, place, ring, clock, random, holder: HOLDER, beatIntervalMs: 1000 };
-  const claim = await takeClaim(options);
-  await claim.update({ state: 'held' });
-  const slotOffset = place.offset + (claim.identity.incarnation % place.slotCount) * SLOT_BYTES;
-  // The second write of a slot that was never used went to its second block.
-  const newest = (): Uint8Array => medium.peek(slotOffset + 4096, 4096).slice();
-  const before = newest();
+  const { engine, device } = await openOn(world, medium);
+  await engine.apply([{ kind: 'put', key: bytes('a'), value: bytes('b') }]);
+  // Nothing but the next beat writes now.
   device.inject({ kind: 'write', after: 0, effect: 'fail' });
-  await expect(claim.update({})).rejects.toMatchObject({ code: 'DEVICE_WRITE_FAILED' });
-  await claim.update({ failedFlush: { wallMs: 1, cause: 'EIO' } });
-  expect(newest()).toEqual(before);
+  await world.clock.advance(2000);
+  await expect(engine.ended).resolves.toMatchObject({
+    kind: 'failed',
+    error: { code: 'ENGINE_FAILED' },
+  });
+  expect(engine.stats().state).toBe('failed');
+  await engine.close();
+  await device.close();
+  const reader = new SimulatedDevice(medium, { clock: world.clock, seed: 6, access: 'read-only' });
+  const { newestClaim } = await inspectDevice(reader);
+  expect(newestClaim).toMatchObject({ state: 'held', failedFlush: {} });
+  const again = await openOn(world, medium);
+  expect((await again.engine.get(bytes('a')))?.value).toEqual(bytes('b'));
 });
 
 describe('a second writer', () => {
-  async function zombie(testSwitches: TestSwitches): Promise<'unseen' | 'seen'> {
+  /** Who has every lock and every look at a clock switched off. */
+  const BLIND = { skipWatch: true, skipSettle: true, skipBeats: true, skipLeaseCheck: true };
+
+  async function zombie(switches: TestSwitches): Promise<'unseen' | 'seen'> {
+    const testSwitches = { ...switches, claimSwitches: BLIND };
     const world = newWorld('zombie');
     const medium = await formattedMedium(world, { segmentCount: 24 });
-    const old = await openOn(world, medium, { access: 'unlocked' });
+    const old = await openOn(world, medium, { access: 'unlocked', testSwitches });
     await old.engine.apply([{ kind: 'put', key: bytes('a'), value: bytes('before') }]);
     const young = await openOn(world, medium, { access: 'unlocked', testSwitches });
     // The old one does not know yet, and is told that its writes are durable.

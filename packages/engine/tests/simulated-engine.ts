@@ -37,6 +37,8 @@ export async function formattedMedium(
     readonly segmentCount?: number;
     readonly segmentPayloadBytes?: number;
     readonly ringSlotCount?: number;
+    /** Default true: nobody else is there, so nothing is waited for. */
+    readonly isLocal?: boolean;
   } = {},
 ): Promise<SimulatedMedium> {
   const segmentPayloadBytes = options.segmentPayloadBytes ?? 64 * KIB;
@@ -46,7 +48,8 @@ export async function formattedMedium(
   const medium = new SimulatedMedium(areaOffset + (options.segmentCount ?? 32) * strideBytes);
   const device = new SimulatedDevice(medium, { clock: world.clock, seed: `${world.seed}/format` });
   const { clock, random } = world;
-  await formatDevice({ device, clock, random, segmentPayloadBytes, ringSlotCount });
+  const { isLocal = true } = options;
+  await formatDevice({ device, clock, random, segmentPayloadBytes, ringSlotCount, isLocal });
   await device.close();
   return medium;
 }
