@@ -21,6 +21,10 @@ export const EXIT_MACHINE_REFUSED = 6;
 export const EXIT_DEVICE_FAILED = 7;
 /** `status`: no daemon runs. */
 export const EXIT_NOT_RUNNING = 8;
+/** The claim was taken over by a higher one while it was held. */
+export const EXIT_CLAIM_FENCED = 9;
+/** The claim could not be renewed: the process slept through its lease, or the disk did not answer. */
+export const EXIT_CLAIM_LOST = 10;
 /** A bug of ours (`EX_SOFTWARE` of sysexits.h). */
 export const EXIT_BUG = 70;
 /** A second signal ended the process at once: 128 and the signal's number, as shells say it. */
@@ -33,6 +37,16 @@ const STATUS_BY_CODE: ReadonlyMap<string, number> = new Map([
   ['CONFIRMATION_MISSING', EXIT_USAGE],
   ['DEVICE_BUSY', EXIT_DEVICE_HELD],
   ['DEVICE_HELD', EXIT_DEVICE_HELD],
+  ['CLAIM_HELD', EXIT_DEVICE_HELD],
+  ['CLAIM_FENCED', EXIT_CLAIM_FENCED],
+  ['CLAIM_LOST', EXIT_CLAIM_LOST],
+  ['ENGINE_FENCED', EXIT_CLAIM_FENCED],
+  ['ENGINE_CLAIM_LOST', EXIT_CLAIM_LOST],
+  ['INTERVALS_REFUSED', EXIT_USAGE],
+  ['CLAIM_RING_FULL', EXIT_DEVICE_REFUSED],
+  ['CLAIM_QUARANTINE_FULL', EXIT_DEVICE_REFUSED],
+  ['CLAIM_SETTINGS_INVALID', EXIT_DEVICE_REFUSED],
+  ['CLAIM_FILE_INVALID', EXIT_DEVICE_REFUSED],
   ['DEVICE_NOT_EMPTY', EXIT_DEVICE_REFUSED],
   ['FILE_EXISTS', EXIT_DEVICE_REFUSED],
   ['DEVICE_NOT_DOZO', EXIT_DEVICE_REFUSED],
@@ -47,6 +61,7 @@ const STATUS_BY_CODE: ReadonlyMap<string, number> = new Map([
   ['DEVICE_ACCESS_DENIED', EXIT_MACHINE_REFUSED],
   ['DEVICE_NOT_USABLE', EXIT_MACHINE_REFUSED],
   ['DATA_DIRECTORY_UNUSABLE', EXIT_MACHINE_REFUSED],
+  ['VOLUME_UNUSABLE', EXIT_MACHINE_REFUSED],
   ['DISK_TOO_SMALL', EXIT_MACHINE_REFUSED],
   ['ADDRESS_IN_USE', EXIT_MACHINE_REFUSED],
   ['ADDRESS_UNUSABLE', EXIT_MACHINE_REFUSED],

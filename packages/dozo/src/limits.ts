@@ -13,15 +13,14 @@ export const STOP_MS_MAX = 27_000;
  */
 export const SIGNAL_REPEAT_MS = 500;
 
-/** A failed engine gets so long to note the failure in its slot, looked for at this interval. */
-export const FAILURE_NOTE_MS = 2_000;
-export const FAILURE_NOTE_STEP_MS = 20;
-
 /** What was opened gets so long to close after a failure before the process ends. */
 export const FAILED_CLOSE_MS = 3_000;
 
-/** How often a running daemon looks whether its engine still works. */
-export const ENGINE_WATCH_MS = 500;
+/** Who waits for a device tries the kernel's lock at this interval ... */
+export const LOCK_RETRY_MS = 500;
+
+/** ... and says again whom it waits for at most this often. */
+export const WAIT_REPORT_MS = 30_000;
 
 /** Default size of a device file: the smaller of this and {@link DEFAULT_FREE_FRACTION} of the disk. */
 export const DEFAULT_DEVICE_BYTES = 20 * 2 ** 30;

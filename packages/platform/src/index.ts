@@ -7,7 +7,7 @@ export { readHostIdentity } from './host-identity.ts';
 export type { HostIdentity } from './host-identity.ts';
 export { CLAIM_FILE_NAME, openClaimFile } from './open-claim-file.ts';
 export type { OpenClaimFile, OpenClaimFileOptions } from './open-claim-file.ts';
-export { openFileDevice } from './open-file-device.ts';
+export { isOnLocalFileSystem, openFileDevice } from './open-file-device.ts';
 export type { OpenFileDeviceOptions } from './open-file-device.ts';
 export { loadProcessCalls } from './process-calls.ts';
 export type { EndedChild, ProcessCalls, ProcessEnd } from './process-calls.ts';

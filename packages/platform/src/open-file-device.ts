@@ -200,6 +200,15 @@ async function excludesOthers(kernel: Kernel, descriptor: number): Promise<boole
   }
 }
 
+/**
+ * Whether a path lies on a file system that one machine has to itself, and whose `flock` excludes: what
+ * a device file there needs to be declared local. False for everything that is not known to be.
+ */
+export async function isOnLocalFileSystem(path: string): Promise<boolean> {
+  const { type } = await statfs(path);
+  return LOCAL_FILE_SYSTEMS.has(type >>> 0);
+}
+
 async function fileSystemType(descriptor: number): Promise<number> {
   const { type } = await statfs(`/proc/self/fd/${descriptor}`);
   return type >>> 0;

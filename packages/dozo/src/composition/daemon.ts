@@ -8,25 +8,24 @@
  * Stop is the reverse: not ready, no new requests, running ones end, the engine closes clean; the
  * health port answers until then.
  */
-import { hexOfBytes, sleep } from '@dozo/base';
+import { hexOfBytes } from '@dozo/base';
 import type { Clock, Device, Random } from '@dozo/base';
-import { formatDevice, inspectDevice, openEngine } from '@dozo/engine';
-import type { Engine } from '@dozo/engine';
+import { formatDevice, openEngine } from '@dozo/engine';
+import type { Engine, EngineEnd } from '@dozo/engine';
+import { isOnLocalFileSystem } from '@dozo/platform';
 import type { Logger } from 'pino';
 
-import { FAILURE_NOTE_MS, FAILURE_NOTE_STEP_MS } from '../limits.ts';
 import { dozoVersion } from '../version.ts';
 import { replaceFile } from './atomic-file.ts';
 import { awsConfigText } from './aws-profile.ts';
 import type { AwsProfile } from './aws-profile.ts';
 import { claimHolder } from './claim-holder.ts';
+import { logClaimProgress } from './claim-progress.ts';
 import { provideCredentials } from './credentials.ts';
 import type { Credentials } from './credentials.ts';
 import type { DaemonStatus } from './daemon-status.ts';
 import { dataDirectoryError, ensureDataDirectory } from './data-directory.ts';
 import { endpointUrl } from './endpoint.ts';
-import { watchEngine } from './engine-watch.ts';
-import type { EngineWatch } from './engine-watch.ts';
 import { startHealthServer } from './health-server.ts';
 import type { DaemonPhase, HealthServer } from './health-server.ts';
 import { removeRuntimeFile, removeStaleRuntimeFile, writeRuntimeFile } from './runtime-file.ts';
@@ -65,7 +64,6 @@ export class Daemon {
   #device: Device | undefined;
   #health: HealthServer | undefined;
   #engine: Engine | undefined;
-  #watch: EngineWatch | undefined;
   #s3: S3Service | undefined;
 
   constructor(parts: DaemonParts) {
@@ -82,9 +80,11 @@ export class Daemon {
     await ensureDataDirectory(directory);
     if (readyFile !== undefined) await removeStaleRuntimeFile(readyFile);
     const format = async (device: Device): Promise<void> => {
-      await formatDevice({ device, clock, random });
+      // A file that we make on a disk of this machine is nobody else's.
+      const isLocal = await isOnLocalFileSystem(directory.path);
+      await formatDevice({ device, clock, random, isLocal });
     };
-    const device = await openServedDevice(settings, format, log);
+    const device = await openServedDevice(settings, format, { log, clock });
     this.#device = device;
     // The device is ours, so whoever wrote these is gone.
     await this.#removeRuntimeFiles();
@@ -98,8 +98,16 @@ export class Daemon {
     const holder = claimHolder(environment);
     const startMs = clock.monotonicMs();
     const onVerifyProgress = logVerifyProgress(log);
-    this.#engine = await openEngine({ device, clock, random, holder, onVerifyProgress });
-    this.#watch = watchEngine(this.#engine, clock);
+    this.#engine = await openEngine({
+      device,
+      clock,
+      random,
+      holder,
+      wait: settings.isWaiting,
+      onProgress: logClaimProgress(log, clock),
+      deadByWord: () => settings.areOthersDead,
+      onVerifyProgress,
+    });
     const { keyCount, liveBytes } = this.#engine.stats();
     const openMs = Math.round(clock.monotonicMs() - startMs);
     log.info({ device: device.path, keyCount, liveBytes, openMs }, 'opened the device');
@@ -110,29 +118,9 @@ export class Daemon {
     return { profile, info: this.#info(), isEmpty: keyCount === 0 };
   }
 
-  /** Resolves when the engine has failed; only after a start that succeeded. */
-  get failed(): Promise<void> {
-    return this.#watch?.failed ?? new Promise<void>(() => undefined);
-  }
-
-  /**
-   * What the kernel said when the engine failed, from the note that the engine makes in its slot, if
-   * it still can. Waits for that note: the next start verifies the device because of it.
-   */
-  async failureCause(): Promise<string | undefined> {
-    const { clock } = this.#parts;
-    const deadlineMs = clock.monotonicMs() + FAILURE_NOTE_MS;
-    while (this.#device !== undefined && clock.monotonicMs() < deadlineMs) {
-      try {
-        const { newestClaim } = await inspectDevice(this.#device);
-        if (newestClaim?.failedFlush !== undefined) return newestClaim.failedFlush.cause;
-      } catch {
-        // A device that has failed may not be readable either.
-        return undefined;
-      }
-      await sleep(clock, FAILURE_NOTE_STEP_MS);
-    }
-    return undefined;
+  /** Resolves when the engine has ended by itself; only after a start that succeeded. */
+  get ended(): Promise<EngineEnd> {
+    return this.#engine?.ended ?? new Promise<EngineEnd>(() => undefined);
   }
 
   /** Stops clean: what was accepted ends, nothing new begins, all is durable. */
@@ -141,7 +129,6 @@ export class Daemon {
     const { readyFile } = this.#parts.settings;
     if (readyFile !== undefined) await removeRuntimeFile(readyFile);
     await this.#s3?.stop();
-    this.#watch?.stop();
     await this.#engine?.close();
     // Before the lock goes: the next holder may write its own.
     await this.#removeRuntimeFiles();
@@ -155,7 +142,6 @@ export class Daemon {
    */
   async abandon(): Promise<void> {
     this.#phase = 'failed';
-    this.#watch?.stop();
     await this.#engine?.close().catch(() => undefined);
     if (this.#device !== undefined) await this.#removeRuntimeFiles();
     await this.#device?.close();

@@ -1,13 +1,24 @@
+import { EngineError } from '@dozo/engine';
 import { SimulatedClock } from '@dozo/simulator';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 
+import { EXIT_CLAIM_FENCED, EXIT_CLAIM_LOST, exitStatusOf } from '../exit-codes.ts';
 import { FAILED_CLOSE_MS, STOP_MS_MAX } from '../limits.ts';
 import type { Serving } from './daemon.ts';
 import { runDaemon } from './run-daemon.ts';
 import type { DaemonRun } from './run-daemon.ts';
 
 const SERVING = { info: { device: '/dev/test' } } as Serving;
+
+const FAILED = {
+  kind: 'failed',
+  error: new EngineError('It failed.', {
+    code: 'ENGINE_FAILED',
+    path: '/dev/test',
+    reason: 'EIO.',
+  }),
+} as const;
 
 const never = (): Promise<never> => new Promise<never>(() => undefined);
 
@@ -23,8 +34,7 @@ function prepare(daemon: Partial<DaemonRun['daemon']> = {}) {
   const run: DaemonRun = {
     daemon: {
       start: () => Promise.resolve(SERVING),
-      failed: never(),
-      failureCause: () => Promise.resolve('EIO.'),
+      ended: never(),
       stop: noted('stop'),
       abandon: noted('abandon'),
       ...daemon,
@@ -63,12 +73,27 @@ describe('runDaemon', () => {
   });
 
   it('ends with what the kernel said when the device fails', async () => {
-    const { run, calls } = prepare({ failed: Promise.resolve() });
+    const { run, calls } = prepare({ ended: Promise.resolve(FAILED) });
     await expect(runDaemon(run)).rejects.toMatchObject({
       code: 'DEVICE_FAILED',
       message: expect.stringContaining('/dev/test has failed: EIO.') as string,
     });
     expect(calls).toEqual(['serving', 'abandon']);
+  });
+
+  it('ends with a status of its own when the device was taken over', async () => {
+    const detail = { path: '/dev/test', holder: undefined, isOutcomeKnown: true };
+    for (const [kind, code, status] of [
+      ['fenced', 'ENGINE_FENCED', EXIT_CLAIM_FENCED],
+      ['lost', 'ENGINE_CLAIM_LOST', EXIT_CLAIM_LOST],
+    ] as const) {
+      const error = new EngineError('It was taken over.', { code, ...detail });
+      const { run, calls } = prepare({ ended: Promise.resolve({ kind, error }) });
+      const thrown: unknown = await runDaemon(run).catch((reason: unknown) => reason);
+      expect(thrown).toBe(error);
+      expect(exitStatusOf(thrown)).toBe(status);
+      expect(calls).toEqual(['serving', 'abandon']);
+    }
   });
 
   it('gives up a clean stop that takes too long', async () => {
@@ -81,7 +106,7 @@ describe('runDaemon', () => {
   });
 
   it('does not wait for ever for a failed device to be closed', async () => {
-    const { run, clock } = prepare({ failed: Promise.resolve(), abandon: never });
+    const { run, clock } = prepare({ ended: Promise.resolve(FAILED), abandon: never });
     const refusal = expect(runDaemon(run)).rejects.toMatchObject({ code: 'DEVICE_FAILED' });
     await clock.advance(FAILED_CLOSE_MS + 1);
     await refusal;

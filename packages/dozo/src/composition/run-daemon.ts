@@ -4,6 +4,7 @@
  */
 import { sleep } from '@dozo/base';
 import type { Clock } from '@dozo/base';
+import type { EngineError } from '@dozo/engine';
 import type { Logger } from 'pino';
 
 import { CommandError } from '../errors.ts';
@@ -11,7 +12,7 @@ import { FAILED_CLOSE_MS, STOP_MS_MAX } from '../limits.ts';
 import type { Daemon, Serving } from './daemon.ts';
 
 export interface DaemonRun {
-  readonly daemon: Pick<Daemon, 'start' | 'failed' | 'failureCause' | 'stop' | 'abandon'>;
+  readonly daemon: Pick<Daemon, 'start' | 'ended' | 'stop' | 'abandon'>;
   readonly clock: Clock;
   readonly log: Logger;
   /** Aborted by the first stop signal. */
@@ -22,7 +23,8 @@ export interface DaemonRun {
 /**
  * Resolves when the daemon has stopped as it was asked to.
  *
- * Rejects with what the start rejects with, with `DEVICE_FAILED`, and with `STOP_TIMED_OUT`.
+ * Rejects with what the start rejects with, with `DEVICE_FAILED`, with `ENGINE_FENCED` and
+ * `ENGINE_CLAIM_LOST`, and with `STOP_TIMED_OUT`.
  */
 export async function runDaemon(run: DaemonRun): Promise<void> {
   const { daemon, clock, log, stop } = run;
@@ -40,11 +42,11 @@ export async function runDaemon(run: DaemonRun): Promise<void> {
     return;
   }
   run.onServing(started);
-  const end = await Promise.race([stopped, daemon.failed]);
-  if (end !== 'stopped') {
-    const cause = await daemon.failureCause();
+  const end = await Promise.race([stopped, daemon.ended]);
+  if (end !== 'stopped' && end.kind !== 'closed') {
+    // Waits until nothing is written any more: the note of a failure, or that this process has stopped.
     await within(clock, FAILED_CLOSE_MS, daemon.abandon());
-    throw deviceFailed(started.info.device, cause);
+    throw end.kind === 'failed' ? deviceFailed(started.info.device, end.error) : end.error;
   }
   log.info({ signal: String(stop.reason) }, 'stopping: running requests may end');
   if (!(await within(clock, STOP_MS_MAX, daemon.stop()))) throw stopTimedOut();
@@ -64,11 +66,12 @@ async function within(clock: Clock, limitMs: number, work: Promise<void>): Promi
   }
 }
 
-function deviceFailed(path: string, cause: string | undefined): CommandError {
-  const what = cause ?? 'the kernel refused a write or a flush';
+function deviceFailed(path: string, error: EngineError): CommandError {
+  const reason = error.detail.code === 'ENGINE_FAILED' ? error.detail.reason : error.message;
   return new CommandError(
-    `the device ${path} has failed: ${what} What was in flight may or may not be there; nothing was retried. Look at the disk (dmesg, smartctl). The next start verifies the whole device before it serves`,
+    `the device ${path} has failed: ${reason} What was in flight may or may not be there; nothing was retried. Look at the disk (dmesg, smartctl). The next start verifies the whole device before it serves`,
     { code: 'DEVICE_FAILED', path },
+    { cause: error },
   );
 }
 

@@ -1,25 +1,28 @@
 /** The device that `dozo up` serves: the one that was named, or the file in the data directory. */
-import type { Device } from '@dozo/base';
+import { hasCode, sleep } from '@dozo/base';
+import type { Clock, Device } from '@dozo/base';
 import type { Logger } from 'pino';
 
+import { LOCK_RETRY_MS, WAIT_REPORT_MS } from '../limits.ts';
 import { formatSize } from '../sizes.ts';
 import { provideDeviceFile } from './device-file.ts';
 import { openDeviceAlone } from './open-device.ts';
 import type { UpSettings } from './up-settings.ts';
 
 /**
- * Opens it under the kernel's lock; makes and formats the file, and nothing else, where there is none.
+ * Opens it under the kernel's lock, for which it waits if it was told to; makes and formats the file, and
+ * nothing else, where there is none.
  *
  * Throws `DEVICE_HELD`, and what `provideDeviceFile` and `openFileDevice` throw.
  */
 export async function openServedDevice(
   settings: UpSettings,
   format: (device: Device) => Promise<void>,
-  log: Logger,
+  { log, clock }: { readonly log: Logger; readonly clock: Clock },
 ): Promise<Device> {
   const { devicePath, deviceFileBytes } = settings;
   if (devicePath !== undefined) {
-    return openDeviceAlone(devicePath, 'serve');
+    return openInTurn(devicePath, settings, { log, clock });
   }
   const file = await provideDeviceFile(settings.directory, deviceFileBytes, format);
   if (file.isNew) {
@@ -30,5 +33,25 @@ export async function openServedDevice(
       `the device file has ${formatSize(file.sizeBytes)} and keeps them; --size counts for a first start only`,
     );
   }
-  return openDeviceAlone(file.path, 'serve');
+  return openInTurn(file.path, settings, { log, clock });
+}
+
+async function openInTurn(
+  path: string,
+  { isWaiting }: UpSettings,
+  { log, clock }: { readonly log: Logger; readonly clock: Clock },
+): Promise<Device> {
+  let reportMs = Number.NEGATIVE_INFINITY;
+  for (;;) {
+    try {
+      return await openDeviceAlone(path, 'serve');
+    } catch (error) {
+      if (!isWaiting || !hasCode(error, 'DEVICE_HELD')) throw error;
+      if (clock.monotonicMs() - reportMs >= WAIT_REPORT_MS) {
+        reportMs = clock.monotonicMs();
+        log.info({ device: path, why: (error as Error).message }, 'waiting for the device');
+      }
+    }
+    await sleep(clock, LOCK_RETRY_MS);
+  }
 }

@@ -9,6 +9,8 @@ const defaults: UpOptions = {
   port: 9000,
   device: [],
   domain: [],
+  wait: false,
+  releaseQuarantine: false,
   logLevel: 'info',
   logFormat: 'auto',
 };

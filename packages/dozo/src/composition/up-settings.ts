@@ -19,6 +19,8 @@ export interface UpOptions {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly readyFile?: string;
+  readonly wait: boolean;
+  readonly releaseQuarantine: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
 }
@@ -36,6 +38,10 @@ export interface UpSettings {
   readonly tlsCertificatePath: string | undefined;
   readonly tlsKeyPath: string | undefined;
   readonly readyFile: string | undefined;
+  /** Wait for whoever holds the device instead of refusing. */
+  readonly isWaiting: boolean;
+  /** An operator's word: no earlier holder of the device runs any more. */
+  readonly areOthersDead: boolean;
 }
 
 /** Device files are whole blocks of so many bytes. */
@@ -67,6 +73,8 @@ export function readUpSettings(options: UpOptions, environment: NodeJS.ProcessEn
     tlsCertificatePath: options.tlsCert,
     tlsKeyPath: options.tlsKey,
     readyFile: options.readyFile === undefined ? undefined : resolve(options.readyFile),
+    isWaiting: options.wait,
+    areOthersDead: options.releaseQuarantine,
   };
 }
 
