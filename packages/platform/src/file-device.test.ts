@@ -328,10 +328,12 @@ describe('the kernel lock on a file', () => {
       stdio: ['pipe', 'pipe', 'inherit', device.descriptor],
     });
     const exited = once(child, 'exit');
-    await once(child.stdout, 'data');
+    const { stdin, stdout } = child;
+    if (stdin === null || stdout === null) throw new Error('both are pipes');
+    await once(stdout, 'data');
     await device.close();
     await expect(openDisk()).rejects.toMatchObject({ code: 'DEVICE_BUSY' });
-    child.stdin.end();
+    stdin.end();
     await exited;
     await expect(openDisk()).resolves.toBeDefined();
   });
