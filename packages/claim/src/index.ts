@@ -1,5 +1,6 @@
 export { acquireClaim } from './acquire.ts';
 export type { AcquireOptions, ClaimProgress } from './acquire.ts';
+export { assessRing } from './assess.ts';
 export type { Claim, ClaimChange } from './claim.ts';
 export {
   CLAIM_FILE_HEADER_BYTES,

@@ -35,7 +35,7 @@ export { openEngine } from './open-engine.ts';
 export type { OpenOptions } from './open-engine.ts';
 export { openReadOnly } from './open-read-only.ts';
 export type { ReadOnlyEngine } from './open-read-only.ts';
-export { describeContent, restoreSuperblock } from './read-superblock.ts';
+export { describeContent, rescueSuperblock, restoreSuperblock } from './read-superblock.ts';
 export { readManifestOf } from './recovery.ts';
 export type { LogPart, Manifest, PagePlace } from './manifest.ts';
 export type { Superblock } from './superblock.ts';

@@ -1,6 +1,6 @@
 /** What a device says of itself: superblock and ring, read without a lock and without a claim. */
 import type { Device } from '@dozo/base';
-import type { Slot } from '@dozo/claim';
+import type { Ring, Slot } from '@dozo/claim';
 import { limitsOf } from './geometry.ts';
 import type { EngineLimits } from './geometry.ts';
 import { openRing } from './open-engine.ts';
@@ -13,6 +13,7 @@ export interface DeviceInspection {
   readonly superblock: Superblock;
   readonly limits: EngineLimits;
   readonly usableBytes: number;
+  readonly ring: Ring;
   /** The claim with the highest incarnation: who holds the device, or held it last. */
   readonly newestClaim: Slot | undefined;
   /** All claims that the ring remembers, newest first. */
@@ -34,6 +35,7 @@ export async function inspectDevice(device: Device): Promise<DeviceInspection> {
     superblock,
     limits: limitsOf(superblock.geometry),
     usableBytes: usableBytesOf(superblock.geometry),
+    ring,
     newestClaim: ring.newest,
     claims,
     lostSlots: ring.lostSlots,

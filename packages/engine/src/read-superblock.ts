@@ -33,6 +33,26 @@ export async function readSuperblock(device: Device): Promise<Superblock> {
   }
 }
 
+/**
+ * A superblock to look at a damaged device with: the first one, else its copy; also of a device that is
+ * smaller than it says. `reason` tells why the device cannot be opened. Rejects as
+ * {@link readSuperblock} does where neither is intact, and for what is no device of ours.
+ */
+export async function rescueSuperblock(
+  device: Device,
+): Promise<{ readonly superblock: Superblock; readonly reason?: string }> {
+  try {
+    return { superblock: await readSuperblock(device) };
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    const first = decodeSuperblock(await readUpTo(device, 0, BLOCK_BYTES));
+    const isUsable = first.kind === 'valid';
+    const superblock = isUsable ? first.superblock : await findSuperblockCopy(device);
+    if (superblock === undefined || first.kind === 'version') throw error;
+    return { superblock, reason: error.message };
+  }
+}
+
 /** What is on a device that is about to be formatted; `undefined` when it is empty. */
 export async function describeContent(device: Device): Promise<string | undefined> {
   const bytes = await readUpTo(device, 0, RECOGNISED_BYTES);
