@@ -86,8 +86,6 @@ export class Daemon {
     };
     const device = await openServedDevice(settings, format, { log, clock });
     this.#device = device;
-    // The device is ours, so whoever wrote these is gone.
-    await this.#removeRuntimeFiles();
     const credentials = await provideCredentials(directory.credentialsFile, environment, random);
     this.#health = await startHealthServer({
       host: settings.host,
@@ -108,6 +106,8 @@ export class Daemon {
       deadByWord: () => settings.areOthersDead,
       onVerifyProgress,
     });
+    // The claim is ours, so whoever wrote these is gone.
+    await this.#removeRuntimeFiles();
     const { keyCount, liveBytes } = this.#engine.stats();
     const openMs = Math.round(clock.monotonicMs() - startMs);
     log.info({ device: device.path, keyCount, liveBytes, openMs }, 'opened the device');
@@ -143,7 +143,8 @@ export class Daemon {
   async abandon(): Promise<void> {
     this.#phase = 'failed';
     await this.#engine?.close().catch(() => undefined);
-    if (this.#device !== undefined) await this.#removeRuntimeFiles();
+    // Where another has taken over, they may be that one's by now.
+    if (this.#engine?.stats().state === 'failed') await this.#removeRuntimeFiles();
     await this.#device?.close();
     await this.#health?.close();
   }
