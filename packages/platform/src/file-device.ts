@@ -260,9 +260,12 @@ export class FileDevice implements Device {
     if (error instanceof DeviceError) return error;
     const cause = typeof error === 'string' ? error : kernelErrorName(error);
     const place = operation === 'flush' ? '' : ` at offset ${offset}`;
+    const advice =
+      cause === 'ENOSPC' || cause === 'EDQUOT'
+        ? 'The file system is full: free some room in it, or make it larger.'
+        : 'See the kernel log (dmesg) and the health of the disk.';
     return new DeviceError(
-      `Cannot ${operation} on ${this.path}${place}: ${cause}. ` +
-        'See the kernel log (dmesg) and the health of the disk.',
+      `Cannot ${operation} on ${this.path}${place}: ${cause}. ${advice}`,
       { code: CODES[operation], path: this.path, offset, cause },
       { cause: error },
     );

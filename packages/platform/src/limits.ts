@@ -31,6 +31,14 @@ export const UNCACHED_BUFFERS_MAX = 2;
 
 assert(UNCACHED_SMALL_BYTES_MAX < UNCACHED_PIECE_BYTES_MAX, 'small buffers are the smaller ones');
 
+/**
+ * The part of a volume's free room that its claim file may take when it is made. 8 MiB at once are
+ * nothing to a volume of 1 GiB, and rude to one of 10 MiB.
+ */
+export const CLAIM_FILE_ROOM_SHARE_MAX = 0.25;
+
+assert(CLAIM_FILE_ROOM_SHARE_MAX > 0 && CLAIM_FILE_ROOM_SHARE_MAX < 1, 'a part of the room');
+
 /** Random bytes drawn from the kernel at once: one call serves 256 nonces of 16 bytes. */
 export const RANDOM_POOL_BYTES = 4096;
 

@@ -5,7 +5,9 @@
  * durable, and links it to the one name; a link never replaces, so one of them wins and all use that
  * file. A crash on the way leaves at most a small file whose name begins with the claim file's.
  *
- * The ring is sparse: it takes room only where somebody has claimed.
+ * The ring's room is taken when the file is made, where the volume has plenty: a beat that finds the
+ * volume full would end the program that fills it. Elsewhere the ring is sparse and takes room slot by
+ * slot; both blocks of one's own slot have theirs once a claim has been written twice.
  */
 import { constants } from 'node:fs';
 import { chmod, link, stat, statfs, unlink } from 'node:fs/promises';
@@ -32,7 +34,9 @@ import {
   writeAllAt,
 } from './file-calls.ts';
 import type { FileDevice } from './file-device.ts';
+import { loadKernel } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
+import { CLAIM_FILE_ROOM_SHARE_MAX } from './limits.ts';
 import { openFileDevice } from './open-file-device.ts';
 
 /** The name of the claim file in its volume. */
@@ -131,7 +135,8 @@ async function createClaimFile(path: string, options: OpenClaimFileOptions): Pro
     isBegun = true;
     try {
       await writeWhole(descriptor, encodeClaimFileHeader(header));
-      await truncateFile(descriptor, claimFileBytes(header));
+      const kernel = options.kernel ?? (await loadKernel());
+      await takeRoom(descriptor, claimFileBytes(header), directory, kernel);
       await syncFile(descriptor);
     } finally {
       await closeFile(descriptor);
@@ -145,6 +150,21 @@ async function createClaimFile(path: string, options: OpenClaimFileOptions): Pro
     if (isBegun) await unlink(unfinished).catch(() => undefined);
     throw isKernelError(error) ? await createFailed(path, directory, header, error) : error;
   }
+}
+
+/** Gives the file its size, and the room for all of it where there is plenty. */
+async function takeRoom(
+  descriptor: number,
+  sizeBytes: number,
+  directory: string,
+  kernel: Kernel,
+): Promise<void> {
+  const { bavail, bsize } = await statfs(directory);
+  const hasPlenty = sizeBytes <= CLAIM_FILE_ROOM_SHARE_MAX * bavail * bsize;
+  if (hasPlenty && (await kernel.allocate(descriptor, sizeBytes)) === undefined) return;
+  // What an attempt has taken before it failed is given back.
+  await truncateFile(descriptor, CLAIM_FILE_HEADER_BYTES);
+  await truncateFile(descriptor, sizeBytes);
 }
 
 async function writeWhole(descriptor: number, block: Uint8Array): Promise<void> {

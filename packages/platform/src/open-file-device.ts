@@ -17,11 +17,11 @@
 import { constants } from 'node:fs';
 import { stat, statfs } from 'node:fs/promises';
 import type { BigIntStats } from 'node:fs';
-import { DeviceError } from '@dozo/base';
+import { alignedBytes, DeviceError, UNCACHED_BLOCK_BYTES } from '@dozo/base';
 import type { DeviceErrorDetail, LockIdentity } from '@dozo/base';
 
 import { isKernelError, kernelErrorName } from './errors.ts';
-import { closeFile, openFile, statDescriptor } from './file-calls.ts';
+import { closeFile, openFile, readAt, statDescriptor } from './file-calls.ts';
 import { FileDevice } from './file-device.ts';
 import { loadKernel } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
@@ -119,7 +119,7 @@ async function deviceOf(
   const durableDescriptor = isReadOnly ? undefined : await openDurably(descriptor);
   let directDescriptor: number | undefined;
   try {
-    directDescriptor = await openDirectly(descriptor, isReadOnly);
+    directDescriptor = await openDirectly(path, kind, descriptor, isReadOnly);
   } catch (error) {
     if (durableDescriptor !== undefined) await closeFile(durableDescriptor);
     throw error;
@@ -152,16 +152,30 @@ async function openDurably(descriptor: number): Promise<number | undefined> {
 }
 
 /**
- * The same for transfers past the page cache. Undefined without `/proc`, and where the file system says
- * that it has none; any other reason is an error: on a shared disk a stale read is a danger.
+ * The same for transfers past the page cache. Undefined where it cannot be had; any other reason is an
+ * error: on a shared disk a stale read is a danger. For the same reason it must be had, and work, on a
+ * block device that is opened for writing: two machines, or two paths of one, may lead to it. A file on
+ * a file system without it (tmpfs) has one page cache only.
  */
-async function openDirectly(descriptor: number, isReadOnly: boolean): Promise<number | undefined> {
+async function openDirectly(
+  path: string,
+  kind: 'block' | 'file',
+  descriptor: number,
+  isReadOnly: boolean,
+): Promise<number | undefined> {
   const access = isReadOnly ? constants.O_RDONLY : constants.O_RDWR | constants.O_DSYNC;
+  const mustWork = kind === 'block' && !isReadOnly;
+  let direct: number | undefined;
   try {
-    return await openFile(`/proc/self/fd/${descriptor}`, access | constants.O_DIRECT, 0);
+    direct = await openFile(`/proc/self/fd/${descriptor}`, access | constants.O_DIRECT, 0);
+    if (mustWork) await readAt(direct, alignedBytes(UNCACHED_BLOCK_BYTES), 0, 0);
+    return direct;
   } catch (error) {
-    if (REFUSALS.has(kernelErrorName(error))) return undefined;
-    throw error;
+    if (direct !== undefined) await closeFile(direct);
+    const name = kernelErrorName(error);
+    if (!REFUSALS.has(name)) throw error;
+    if (mustWork) throw notDirect(path, name);
+    return undefined;
   }
 }
 
@@ -268,6 +282,17 @@ function busy(path: string, kind: 'block' | 'file'): DeviceError {
 function notUsable(path: string, reason: string): DeviceError {
   const advice = 'Give the path of a device file or of a block device';
   return deviceError('DEVICE_NOT_USABLE', path, `${reason}. ${advice}`);
+}
+
+function notDirect(path: string, name: string): DeviceError {
+  const isWithoutProc = name === 'ENOENT' || name === 'ENOTDIR';
+  const reason = isWithoutProc
+    ? 'there is no /proc, through which the page cache of this machine is passed by. Mount it'
+    : `it cannot be read past the page cache of this machine in blocks of ${UNCACHED_BLOCK_BYTES} bytes ` +
+      `(O_DIRECT: ${name}), so that what another machine has written could be overlooked. Use a disk ` +
+      `with sectors of at most ${UNCACHED_BLOCK_BYTES} bytes (blockdev --getss), or a file on a file ` +
+      'system on it';
+  return deviceError('DEVICE_NOT_USABLE', path, reason);
 }
 
 function deviceError(

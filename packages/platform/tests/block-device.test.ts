@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { openFileDevice } from '../src/index.ts';
-import { canUseLoopDevices, losetup } from './loop-device.ts';
+import { attachCoarse, canAttachCoarse, canUseLoopDevices, losetup } from './loop-device.ts';
 
 const SIZE_BYTES = 8 * 1024 * 1024;
 
@@ -102,6 +102,30 @@ describe.runIf(canUseLoopDevices())('a block device', () => {
     await other.close();
     await holder.close();
   });
+
+  it.runIf(canAttachCoarse())(
+    'is refused to a writer when it cannot be read past the page cache',
+    async () => {
+      const file = join(directory, 'coarse');
+      await writeFile(file, new Uint8Array(0));
+      await truncate(file, SIZE_BYTES);
+      const coarse = attachCoarse(file);
+      try {
+        for (const mode of ['exclusive', 'unlocked'] as const) {
+          await expect(openFileDevice({ path: coarse, mode })).rejects.toMatchObject({
+            detail: { code: 'DEVICE_NOT_USABLE', path: coarse },
+            message: expect.stringMatching(/O_DIRECT: EINVAL.*blockdev --getss/) as string,
+          });
+        }
+        const reader = await openFileDevice({ path: coarse, mode: 'read-only' });
+        await reader.readUncached(0, new Uint8Array(4096));
+        expect(reader.isDirect).toBe(false);
+        await reader.close();
+      } finally {
+        losetup('--detach', coarse);
+      }
+    },
+  );
 
   it('is refused to a writer when it is read-only', async () => {
     execFileSync('blockdev', ['--setro', path]);
