@@ -6,8 +6,7 @@
  * reasons for it are told in `watch.ts` and `tenure.ts`.
  *
  * A claimant that loses to a higher claim says `stopped` in its slot, so that nobody has to think of it
- * any more. It may do so only when the slot cannot be taken by somebody else meanwhile: when the higher
- * claim is sure to have seen it, or its account names it.
+ * any more. It may do so only when the slot cannot be taken by somebody else meanwhile (`stopping.ts`).
  */
 import { assert, sleep } from '@dozo/base';
 import type { Clock, Device, Random } from '@dozo/base';
@@ -18,11 +17,12 @@ import { refuseIntervals, watchMsOf } from './claim-settings.ts';
 import type { ClaimSettings } from './claim-settings.ts';
 import type { ClaimSwitches } from './claim-switches.ts';
 import { ClaimError, claimHeld, ringDamaged, ringFull } from './errors.ts';
-import { compareIdentities, isSameClaim } from './identity.ts';
 import { COLLISIONS_MAX, QUICK_SETTLE_MS } from './limits.ts';
 import { RingReader } from './ring.ts';
 import type { Ring, RingPlace } from './ring.ts';
-import type { ClaimIdentity, Holder, Slot } from './slot.ts';
+import type { Holder, Slot } from './slot.ts';
+import { mayStop, namingOf } from './stopping.ts';
+import type { Naming } from './stopping.ts';
 import { newTenure } from './tenure.ts';
 import { beginWatch, judgeWatch } from './watch.ts';
 import type { Watch } from './watch.ts';
@@ -118,9 +118,9 @@ class Acquisition {
           await this.#giveUp(claim);
           throw error;
         }
-        if (end.kind === 'overwritten') {
+        if (end.kind !== 'fenced') {
           claim.abandon();
-          if (++collisionCount >= COLLISIONS_MAX) throw error;
+          if (end.kind === 'blinded' || ++collisionCount >= COLLISIONS_MAX) throw error;
           continue;
         }
         await this.#lose(claim);
@@ -251,11 +251,13 @@ class Acquisition {
     // Confirmed once: our claim stood on the ring before the higher one did, and that one has seen it.
     let isSafe = claim.tenure.confirmed !== undefined;
     const giveUpMs = clock.monotonicMs() + 2 * this.#watchMs;
+    let earlier: Naming | undefined;
     while (!isSafe && clock.monotonicMs() < giveUpMs) {
       await sleep(clock, this.#options.settings.beatIntervalMs, signal);
-      const named = isNamed(await this.#reader.read(), claim.identity);
-      if (named === 'not-named') break;
-      isSafe = named === 'named';
+      const naming = namingOf(await this.#reader.read(), claim.identity);
+      if (naming.verdict === 'not-named') break;
+      isSafe = mayStop(earlier, naming);
+      earlier = naming;
     }
     if (isSafe) await claim.stop().catch(() => undefined);
     else claim.abandon();
@@ -286,18 +288,4 @@ class Acquisition {
     if (this.#options.wait !== true) throw claimHeld(this.#options.device.path, holder);
     this.#options.onProgress?.({ kind: 'held', holder });
   }
-}
-
-/** Whether the account of a higher claim names ours as one that may still live. */
-function isNamed(ring: Ring, identity: ClaimIdentity): 'named' | 'not-named' | 'unknown' {
-  const accounts = ring.slots.flatMap(({ slot }) =>
-    slot?.account !== undefined && compareIdentities(slot.identity, identity) > 0
-      ? [slot.account]
-      : [],
-  );
-  if (accounts.length === 0) return 'unknown';
-  const namesUs = accounts.every(({ quarantined }) =>
-    quarantined.some((other) => isSameClaim(other, identity)),
-  );
-  return namesUs ? 'named' : 'not-named';
 }

@@ -15,7 +15,7 @@ import { assessRing, proofOf } from './assess.ts';
 import type { Assessment } from './assess.ts';
 import type { ClaimSettings } from './claim-settings.ts';
 import type { ClaimSwitches } from './claim-switches.ts';
-import { claimFenced, claimLost, claimReleased, quarantineFull } from './errors.ts';
+import { claimFenced, claimLost, claimReleased, quarantineFull, ringDamaged } from './errors.ts';
 import type { ClaimError } from './errors.ts';
 import { isSameClaim } from './identity.ts';
 import {
@@ -30,7 +30,7 @@ import type { Ring, RingPlace, RingReader } from './ring.ts';
 import { encodeSlot } from './slot.ts';
 import type { Account, ClaimIdentity, DeathProof, Slot } from './slot.ts';
 import { beginRead, beginWrite, endRead, endWrite, failWrite, isInsideLease } from './tenure.ts';
-import type { EntryRules, Moment, SlotChange, Tenure } from './tenure.ts';
+import type { EntryRules, Moment, SlotChange, Tenure, TenureEnd } from './tenure.ts';
 
 /** What a holder may change in its slot; what is left out stays as it was. */
 export type ClaimChange = Omit<SlotChange, 'account'>;
@@ -110,7 +110,10 @@ export class Claim {
     return this.#deaths;
   }
 
-  /** `CLAIM_FENCED` or `CLAIM_LOST` once the claim is over although nobody gave it back. */
+  /**
+   * `CLAIM_FENCED`, `CLAIM_LOST` or `CLAIM_RING_DAMAGED` once the claim is over although nobody gave it
+   * back.
+   */
   get failure(): ClaimError | undefined {
     return this.#failure;
   }
@@ -237,6 +240,7 @@ export class Claim {
     if (quarantinedCount > QUARANTINED_CLAIMS_MAX) {
       throw quarantineFull(device.path, quarantinedCount);
     }
+    if (this.#parts.switches.skipReadAfterClaim === true) this.#confirmUnseen();
     this.#ring = ring;
     this.#assessment = assessment;
     this.#quarantined = assessment.unproven.map(({ slot }) => slot);
@@ -279,7 +283,9 @@ export class Claim {
   }
 
   async #note(change: SlotChange): Promise<void> {
-    if (this.#isClosed || this.#tenure.end?.kind === 'overwritten') return;
+    // A slot that is somebody else's by now is left alone.
+    const { end } = this.#tenure;
+    if (this.#isClosed || (end !== undefined && end.kind !== 'fenced')) return;
     await this.#write(change, true);
   }
 
@@ -311,8 +317,17 @@ export class Claim {
     }
     this.#tenure = endRead(this.#tenure, ring, clock.monotonicMs(), rules);
     const { end } = this.#tenure;
-    if (end !== undefined) this.#end(claimFenced(this.#parts.device.path, end.by));
+    if (end !== undefined) this.#end(this.#errorOf(end));
     else this.#noticeDeaths(ring);
+  }
+
+  #errorOf(end: TenureEnd): ClaimError {
+    const { path } = this.#parts.device;
+    if (end.kind === 'blinded') return ringDamaged(path, end.lostSlots);
+    if (end.by !== undefined && isSameClaim(end.by.identity, this.identity)) {
+      return claimLost(path, 'its slot does not show what was written there last.');
+    }
+    return claimFenced(path, end.by);
   }
 
   #noticeDeaths(ring: Ring): void {
@@ -339,10 +354,17 @@ export class Claim {
     if (this.#parts.switches.readBeforeBeat === true) {
       await this.#look();
       await this.#write({});
+      this.#confirmUnseen();
       return;
     }
     await this.#write({});
     await this.#confirmThrough(this.#tenure.written?.counter ?? 0);
+  }
+
+  /** For switches that leave a look out: lets the newest write count although nobody has looked. */
+  #confirmUnseen(): void {
+    const { written } = this.#tenure;
+    if (written !== undefined) this.#tenure = { ...this.#tenure, confirmed: written };
   }
 
   /** Beats until the lease counts again. */
@@ -377,6 +399,8 @@ export class Claim {
   }
 
   #tick(): void {
+    // Before the second look the slot may be somebody else's by now.
+    if (this.#tenure.confirmed === undefined) return;
     const nowMs = this.#parts.clock.monotonicMs();
     const { beatIntervalMs, leaseMs } = this.settings;
     const sinceMs = this.#tenure.confirmed?.begun.monotonicMs ?? this.#startedMs;

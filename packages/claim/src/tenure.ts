@@ -12,6 +12,9 @@
  * write adds to the reservation. A read may be on its way while the next block is written; it confirms
  * only what was durable when it was begun.
  *
+ * Nothing more is written before the first look has shown that the claim still stands in its slot: a
+ * second write would land after the settle time of whoever had drawn the same one.
+ *
  * Entering: after its first write a claimant looks at the ring, where nobody arbitrates after a settle
  * time, to see that its claim still stands there. A lower claim that has written anything since the
  * watch may have renewed its lease without seeing us: that lease is waited out, and the ring read
@@ -50,8 +53,10 @@ export type Entry =
 export type TenureEnd =
   /** A higher claim stands on the ring. */
   | { readonly kind: 'fenced'; readonly by: Slot }
-  /** Another claimant has written the same slot. */
-  | { readonly kind: 'overwritten'; readonly by?: Slot };
+  /** The slot does not show what was written last: another claimant has written it, or nobody. */
+  | { readonly kind: 'overwritten'; readonly by?: Slot }
+  /** Slots of which neither block is readable: a higher claim may be in them. */
+  | { readonly kind: 'blinded'; readonly lostSlots: readonly number[] };
 
 /** The state of a claim: plain data, never changed in place. */
 export interface Tenure {
@@ -141,7 +146,7 @@ export function endRead(tenure: Tenure, ring: Ring, nowMs: number, rules: EntryR
   const { reading, ...rest } = tenure;
   assert(reading !== undefined, 'no look at the ring is on its way');
   if (tenure.end !== undefined) return rest;
-  const end = endOf(tenure, ring);
+  const end = endOf(tenure, reading.write, ring);
   if (end !== undefined) return { ...rest, end };
   const entry = enter(tenure, ring, { begunMs: reading.begunMs, nowMs }, rules);
   return { ...rest, confirmed: reading.write, entry };
@@ -156,9 +161,17 @@ export function isInsideLease(tenure: Tenure, settings: ClaimSettings, now: Mome
   return elapsedMs < settings.leaseMs && wallAheadMs <= wallAheadMsMax(settings);
 }
 
-function endOf({ slot, slotIndex }: Tenure, ring: Ring): TenureEnd | undefined {
+function endOf({ slot, slotIndex }: Tenure, durable: SlotWrite, ring: Ring): TenureEnd | undefined {
+  if (ring.lostSlots.length > 0) return { kind: 'blinded', lostSlots: ring.lostSlots };
   const own = ring.slots.find(({ index }) => index === slotIndex)?.slot;
-  if (own === undefined || !isSameClaim(own.identity, slot.identity)) {
+  const isOurs = own !== undefined && isSameClaim(own.identity, slot.identity);
+  // An older write of ours: the disk loses writes, or somebody else's landed on the newest. (With two
+  // writes begun since, the look may have met both blocks on their way.)
+  const isOlder =
+    own !== undefined &&
+    own.writeCounter < durable.counter &&
+    slot.writeCounter <= durable.counter + 1;
+  if (!isOurs || isOlder) {
     return { kind: 'overwritten', ...(own === undefined ? {} : { by: own }) };
   }
   let highest = slot;

@@ -1,5 +1,5 @@
 /** Simulated disks with a ring on them, and claimants of chosen machines, for tests. */
-import { SeededRandom } from '@dozo/base';
+import { SeededRandom, sleep } from '@dozo/base';
 import type { Clock } from '@dozo/base';
 import { SimulatedClock, SimulatedDevice, SimulatedMedium } from '@dozo/simulator';
 import { SLOT_BYTES, acquireClaim, readRing } from '../src/index.ts';
@@ -25,6 +25,8 @@ export interface TakeOptions extends Partial<
   readonly access?: 'exclusive' | 'unlocked';
   readonly settings?: Partial<ClaimSettings>;
   readonly clock?: Clock;
+  /** Default: a handle of its own. */
+  readonly device?: SimulatedDevice;
 }
 
 /** The process is killed: nothing of it happens any more, and the kernel lets go of its lock. */
@@ -72,22 +74,27 @@ export class ClaimWorld {
   /** A process that begins to take the claim; time goes on when the test says so. */
   async begin(options: TakeOptions = {}): Promise<Taken> {
     const { on = ALPHA, access = 'exclusive', settings, ...rest } = options;
-    const device = this.open(access);
+    const device = options.device ?? this.open(access);
     const holder: Holder = { ...on, processId: ++this.#processCount, softwareVersion: '0.1.0' };
     const place = { offset: 0, slotCount: this.slotCount, deviceId: this.deviceId };
     const { clock, random } = this;
     const startMs = this.clock.monotonicMs();
     const acquiring = acquireClaim({
-      device,
       place,
       settings: { ...SETTINGS, ...settings },
       clock,
       random,
       holder,
       ...rest,
+      device,
     });
     const claim = await acquiring;
     return { claim, device, tookMs: this.clock.monotonicMs() - startMs };
+  }
+
+  /** Lets virtual time pass for one caller. */
+  wait(delayMs: number): Promise<void> {
+    return sleep(this.clock, delayMs);
   }
 
   /** The ring as the disk has it. */

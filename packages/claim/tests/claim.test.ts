@@ -371,3 +371,52 @@ describe('holding a claim', () => {
     );
   });
 });
+
+describe('what a look at the ring finds out', () => {
+  test('a claim that has not been looked at yet writes nothing more into its slot', async () => {
+    const world = new ClaimWorld(40);
+    let writes = 0;
+    const device = world.open('unlocked');
+    const counted: typeof device = Object.create(device, {
+      writeUncached: {
+        value: (offset: number, buffers: readonly Uint8Array[]) => {
+          writes++;
+          return device.writeUncached(offset, buffers);
+        },
+      },
+      // The look that follows the settle time takes longer than three beats.
+      readUncached: {
+        value: async (offset: number, into: Uint8Array) => {
+          if (writes > 0) await world.wait(3500);
+          await device.readUncached(offset, into);
+        },
+      },
+    }) as typeof device;
+    const taking = world.begin({ device: counted, settings: { leaseMs: 20_000 } });
+    await world.clock.advance(4000);
+    expect(writes).toBe(1);
+    await world.clock.advance(4000);
+    const { claim } = await world.clock.runUntil(taking);
+    expect(claim.failure).toBeUndefined();
+  });
+
+  test('a disk that loses the writes of the slot is found out, and the claim is over', async () => {
+    const world = new ClaimWorld(41);
+    const { claim, device } = await world.take();
+    device.inject({ kind: 'write', effect: 'lose', after: 0 });
+    await world.clock.advance(1500);
+    expect(claim.failure).toMatchObject({
+      code: 'CLAIM_LOST',
+      message: expect.stringContaining('does not show what was written there last') as string,
+    });
+  });
+
+  test('a slot that cannot be read any more ends a claim, for a higher one may be in it', async () => {
+    const world = new ClaimWorld(42);
+    const { claim } = await world.take();
+    const other = (claim.tenure.slotIndex + 1) % world.slotCount;
+    world.medium.poke(other * SLOT_BYTES, new Uint8Array(SLOT_BYTES).fill(7));
+    await world.clock.advance(1500);
+    expect(claim.failure).toMatchObject({ code: 'CLAIM_RING_DAMAGED' });
+  });
+});
