@@ -74,6 +74,7 @@ const PROOFS: readonly ZombieNote['proof'][] = [
   'kernel',
   'rebooted',
   'operator',
+  'lease',
   'unknown',
 ];
 

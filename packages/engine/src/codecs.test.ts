@@ -142,7 +142,15 @@ describe('structures', () => {
     });
     const note = fc.record({
       ...claim,
-      proof: fc.constantFrom('released', 'stopped', 'kernel', 'rebooted', 'operator', 'unknown'),
+      proof: fc.constantFrom(
+        'released',
+        'stopped',
+        'kernel',
+        'rebooted',
+        'operator',
+        'lease',
+        'unknown',
+      ),
       notedWallMs: natural,
       groupCount: number32,
       recordCount: natural,

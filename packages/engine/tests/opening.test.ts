@@ -135,6 +135,24 @@ describe('formatting', () => {
     });
   });
 
+  test('a lease that no holder could keep is refused', async () => {
+    const device = deviceOn(new SimulatedMedium(10 * MIB));
+    const intervals = { beatIntervalMs: 1000, leaseMs: 2999, segmentPayloadBytes: 64 * KIB };
+    await expect(formatDevice({ device, ...world, ...intervals })).rejects.toMatchObject({
+      code: 'INTERVALS_REFUSED',
+      message: expect.stringContaining('from 3000 to') as string,
+    });
+    const superblock = await formatDevice({
+      device,
+      ...world,
+      ...intervals,
+      leaseMs: 3000,
+      isLocal: true,
+    });
+    expect((await inspectDevice(device)).superblock).toEqual(superblock);
+    expect(superblock).toMatchObject({ beatIntervalMs: 1000, leaseMs: 3000, isLocal: true });
+  });
+
   test('a formatting that was cut off leaves no device of ours', async () => {
     const medium = await formattedMedium(world);
     const device = deviceOn(medium);

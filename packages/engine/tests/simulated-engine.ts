@@ -30,6 +30,18 @@ export function newWorld(seed: string | number): World {
   return { seed, clock: new SimulatedClock({ seed }), random: new SeededRandom(seed) };
 }
 
+/** A medium of zeros that gets exactly this geometry when it is formatted. */
+export function mediumFor(of: {
+  readonly segmentCount: number;
+  readonly segmentPayloadBytes: number;
+  readonly ringSlotCount: number;
+}): SimulatedMedium {
+  const { segmentCount, segmentPayloadBytes, ringSlotCount } = of;
+  const areaOffset = 64 * KIB + ringSlotCount * 8 * KIB + 4 * KIB;
+  const strideBytes = segmentPayloadBytes + Math.max(16 * KIB, segmentPayloadBytes / 256);
+  return new SimulatedMedium(areaOffset + segmentCount * strideBytes);
+}
+
 /** A medium with an empty engine format on it. */
 export async function formattedMedium(
   world: World,
@@ -41,11 +53,8 @@ export async function formattedMedium(
     readonly isLocal?: boolean;
   } = {},
 ): Promise<SimulatedMedium> {
-  const segmentPayloadBytes = options.segmentPayloadBytes ?? 64 * KIB;
-  const ringSlotCount = options.ringSlotCount ?? 8;
-  const areaOffset = 64 * KIB + ringSlotCount * 8 * KIB + 4 * KIB;
-  const strideBytes = segmentPayloadBytes + Math.max(16 * KIB, segmentPayloadBytes / 256);
-  const medium = new SimulatedMedium(areaOffset + (options.segmentCount ?? 32) * strideBytes);
+  const { segmentCount = 32, segmentPayloadBytes = 64 * KIB, ringSlotCount = 8 } = options;
+  const medium = mediumFor({ segmentCount, segmentPayloadBytes, ringSlotCount });
   const device = new SimulatedDevice(medium, { clock: world.clock, seed: `${world.seed}/format` });
   const { clock, random } = world;
   const { isLocal = true } = options;

@@ -1,0 +1,109 @@
+import { expect, test } from 'vitest';
+import { Reservation } from './reservation.ts';
+import { SegmentTable } from './segment-table.ts';
+
+/** A table of free segments, and a claim that counts how often it looks at the ring. */
+function newReservation(freeCount: number): {
+  readonly reservation: Reservation;
+  readonly segments: SegmentTable;
+  readonly looks: { count: number; readonly waiting: (() => void)[]; error?: Error };
+} {
+  const segments = new SegmentTable(freeCount);
+  segments.finishRecovery(new Set(), new Set());
+  const looks: { count: number; waiting: (() => void)[]; error?: Error } = {
+    count: 0,
+    waiting: [],
+  };
+  const claim = {
+    confirm: (): Promise<void> => {
+      looks.count++;
+      return new Promise((resolve, reject) => {
+        looks.waiting.push(() => {
+          if (looks.error === undefined) resolve();
+          else reject(looks.error);
+        });
+      });
+    },
+  };
+  return { reservation: new Reservation({ claim, segments, switches: {} }), segments, looks };
+}
+
+async function look(looks: { readonly waiting: (() => void)[] }): Promise<void> {
+  for (const end of looks.waiting.splice(0)) end();
+  for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+}
+
+test('what the slot has added may be opened only after a look at the ring', async () => {
+  const { reservation, looks } = newReservation(40);
+  expect(reservation.isDue).toBe(true);
+  reservation.extend();
+  expect(reservation.segments).toEqual([0, 1, 2]);
+  reservation.confirm();
+  expect(reservation.hasSegment).toBe(false);
+  expect(reservation.isDue).toBe(false);
+  expect(() => reservation.take()).toThrow('used up');
+  await look(looks);
+  expect(reservation.take()).toBe(0);
+});
+
+test('there is a look at the ring for every two segments of log, and none waits for it', async () => {
+  const { reservation, segments, looks } = newReservation(400);
+  reservation.extend();
+  reservation.confirm();
+  await look(looks);
+  for (let ordinal = 1; ordinal <= 100; ordinal++) {
+    expect(reservation.hasSegment).toBe(true);
+    segments.open(reservation.take(), ordinal, 0);
+    reservation.extend();
+    reservation.confirm();
+    if (looks.waiting.length > 0) await look(looks);
+  }
+  expect(looks.count).toBeLessThanOrEqual(51);
+});
+
+test('half of what is free stays out of it, as far as the log can go on', async () => {
+  const { reservation, segments, looks } = newReservation(4);
+  reservation.extend();
+  reservation.confirm();
+  await look(looks);
+  expect(reservation.segments).toEqual([0, 1]);
+  segments.open(reservation.take(), 1, 0);
+  segments.open(reservation.take(), 2, 0);
+  reservation.extend();
+  expect(reservation.segments).toEqual([2]);
+  reservation.confirm();
+  await look(looks);
+  segments.open(reservation.take(), 3, 0);
+  reservation.extend();
+  // The last one, for otherwise nothing could be written at all.
+  expect(reservation.segments).toEqual([3]);
+});
+
+test('a look that shows a higher claim ends it for whoever writes next', async () => {
+  const { reservation, looks } = newReservation(40);
+  looks.error = new Error('fenced');
+  reservation.extend();
+  reservation.confirm();
+  await look(looks);
+  expect(reservation.hasSegment).toBe(false);
+  expect(() => {
+    reservation.extend();
+  }).toThrow('fenced');
+});
+
+test('a quarantined segment is never reserved, and is free when its quarantine ends', () => {
+  const segments = new SegmentTable(4);
+  segments.restore({ segment: 1, ordinal: 7, seed: 1, end: 8192 });
+  segments.addLive(1, 500);
+  segments.finishRecovery(new Set([1]), new Set([1, 2]));
+  expect(segments.reserve(9)).toEqual([0, 3]);
+  expect(segments).toMatchObject({ quarantinedCount: 2, quarantinedLiveBytes: 500 });
+  // Emptied, it is still held back.
+  segments.setNeeded(new Set());
+  segments.removeLive(1, 500);
+  expect(segments.reserve(9)).toEqual([]);
+  segments.setQuarantined(new Set([2]));
+  expect(segments.reserve(9)).toEqual([1]);
+  segments.setQuarantined(new Set());
+  expect(segments.reserve(9)).toEqual([2]);
+});
