@@ -12,6 +12,7 @@ import type { Clock } from '@dozo/base';
 import { CommandError } from '../errors.ts';
 import type { DaemonReport } from './daemon-protocol.ts';
 import { CLOSE_MS_MAX, DAEMON_STDERR_BYTES_MAX, REPORT_BYTES_MAX, STEP_MS_MAX } from './limits.ts';
+import type { LabRecord } from './records.ts';
 
 type ReportOf<Kind extends DaemonReport['kind']> = Extract<DaemonReport, { readonly kind: Kind }>;
 
@@ -37,8 +38,7 @@ export class DaemonProcess {
   readonly #signal: AbortSignal;
   readonly #waiters = new Set<Waiter>();
   readonly #reports: DaemonReport[] = [];
-  readonly #acknowledged = new Map<string, number>();
-  #acknowledgedCount = 0;
+  readonly #acknowledged: LabRecord[] = [];
   #line = '';
   #errorText = '';
   #isGone = false;
@@ -72,12 +72,12 @@ export class DaemonProcess {
 
   /** How often it has acknowledged a write. */
   get acknowledgedCount(): number {
-    return this.#acknowledgedCount;
+    return this.#acknowledged.length;
   }
 
-  /** The newest acknowledged version of each key, as of now. */
-  acknowledged(): Map<string, number> {
-    return new Map(this.#acknowledged);
+  /** Every write that it has acknowledged so far, in that order. */
+  get acknowledged(): readonly LabRecord[] {
+    return this.#acknowledged;
   }
 
   /** The first report of that kind, if there was one. */
@@ -112,7 +112,7 @@ export class DaemonProcess {
   /** Waits until it has acknowledged so many writes in all. */
   async waitForAcknowledged(count: number): Promise<void> {
     await this.#wait(`acknowledges ${count} records`, () =>
-      this.#acknowledgedCount >= count ? true : undefined,
+      this.#acknowledged.length >= count ? true : undefined,
     );
   }
 
@@ -198,8 +198,7 @@ export class DaemonProcess {
 
   #takeReport(report: DaemonReport): void {
     if (report.kind === 'acknowledged') {
-      this.#acknowledged.set(report.key, report.version);
-      this.#acknowledgedCount += 1;
+      this.#acknowledged.push({ key: report.key, version: report.version });
     } else {
       this.#reports.push(report);
     }

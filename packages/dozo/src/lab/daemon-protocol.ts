@@ -47,19 +47,22 @@ export function errorMessage(error: unknown): string {
 }
 
 /**
- * Runs `onStop` when the lab says so, and ends the process when the lab is gone.
+ * Listens to the lab: the signal is aborted when it says `stop`. Keeps the process alive from now on, and
+ * ends it when the lab is gone.
  *
  * SIGTERM is reported and not obeyed: like many a server, a daemon of the lab goes on as long as it
  * has clients. That is the time in which the accident happens.
  */
-export function obeyTheLab(onStop: () => void): void {
+export function obeyTheLab(): AbortSignal {
+  const stop = new AbortController();
   process.on('SIGTERM', () => {
     report({ kind: 'terminating' });
   });
   const lines = createInterface({ input: process.stdin });
   lines.on('line', (line) => {
-    if (line === 'stop') onStop();
+    if (line === 'stop') stop.abort();
   });
   lines.on('close', () => process.exit(1));
   process.stdout.on('error', () => process.exit(1));
+  return stop.signal;
 }

@@ -4,7 +4,7 @@ import { EngineError, formatDevice, openReadOnly } from '@dozo/engine';
 import type { ReadOnlyEngine } from '@dozo/engine';
 import { openFileDevice, SystemRandom } from '@dozo/platform';
 
-import { BEAT_INTERVAL_MS, LEASE_MS, RECORD_BYTES, SEGMENT_PAYLOAD_BYTES } from './limits.ts';
+import { BEAT_INTERVAL_MS, LEASE_MS, RECORD_BYTES } from './limits.ts';
 import { auditRecords } from './records.ts';
 import type { Answer, Audit, ExpectedRecord } from './records.ts';
 
@@ -18,14 +18,18 @@ export interface DiskJudgement {
 }
 
 /** Makes it Dozo's, with short intervals and small segments. */
-export async function formatDozoDisk(path: string, clock: Clock): Promise<void> {
+export async function formatDozoDisk(
+  path: string,
+  clock: Clock,
+  segmentPayloadBytes: number,
+): Promise<void> {
   const device = await openFileDevice({ path, mode: 'exclusive' });
   try {
     await formatDevice({
       device,
       clock,
       random: new SystemRandom(),
-      segmentPayloadBytes: SEGMENT_PAYLOAD_BYTES,
+      segmentPayloadBytes,
       beatIntervalMs: BEAT_INTERVAL_MS,
       leaseMs: LEASE_MS,
     });

@@ -13,7 +13,7 @@ import { claimHolder } from '../composition/claim-holder.ts';
 import { openDeviceAlone } from '../composition/open-device.ts';
 import { daemonArguments, errorCode, errorMessage, obeyTheLab, report } from './daemon-protocol.ts';
 import { RECORD_BYTES } from './limits.ts';
-import { PacedWriter } from './paced-writer.ts';
+import { writePaced } from './paced-writer.ts';
 import { recordValue } from './records.ts';
 
 /** Arguments of the Dozo daemon. */
@@ -31,7 +31,7 @@ export interface DozoWriterArguments {
 /** What is left of the claim then: the layout alone (layer L4). */
 const NO_LEASE: ClaimSwitches = { skipWatch: true, skipBeats: true, skipLeaseCheck: true };
 
-async function open(options: DozoWriterArguments): Promise<Engine> {
+async function open(options: DozoWriterArguments, signal: AbortSignal): Promise<Engine> {
   const { devicePath, wait } = options;
   const device = await openDevice(options);
   return openEngine({
@@ -40,12 +40,13 @@ async function open(options: DozoWriterArguments): Promise<Engine> {
     random: new SystemRandom(),
     holder: claimHolder(process.env),
     wait,
+    signal,
     onProgress: (progress) => {
       const { holder } = progress;
       const watchMs = progress.kind === 'watching' ? progress.watchMs : 0;
       report({ kind: 'watching', holder: `${devicePath}: ${describeClaim(holder)}`, watchMs });
     },
-    ...(options.withoutLease ? { claimSwitches: NO_LEASE } : {}),
+    ...(options.withoutLease ? { testSwitches: { claimSwitches: NO_LEASE } } : {}),
   });
 }
 
@@ -56,9 +57,10 @@ function openDevice({ devicePath, withoutKernelLock }: DozoWriterArguments): Pro
 }
 
 async function run(options: DozoWriterArguments): Promise<void> {
+  const signal = obeyTheLab();
   let engine: Engine;
   try {
-    engine = await open(options);
+    engine = await open(options, signal);
   } catch (error) {
     report({ kind: 'refused', code: errorCode(error), message: errorMessage(error) });
     return;
@@ -66,19 +68,16 @@ async function run(options: DozoWriterArguments): Promise<void> {
   const { devicePath, withoutKernelLock } = options;
   const lock = withoutKernelLock ? `opens ${devicePath} without a lock` : `holds ${devicePath}`;
   report({ kind: 'started', lock, recordCount: engine.stats().keyCount });
-  const writer = new PacedWriter({
-    prefix: options.prefix,
-    clock: await openSystemClock(),
-    put: async (record) => {
-      const key = Buffer.from(record.key);
-      await engine.apply([{ kind: 'put', key, value: recordValue(record, RECORD_BYTES) }]);
-    },
-  });
-  obeyTheLab(() => {
-    writer.stop();
-  });
   try {
-    await writer.run();
+    await writePaced({
+      prefix: options.prefix,
+      clock: await openSystemClock(),
+      signal,
+      put: async (record) => {
+        const key = Buffer.from(record.key);
+        await engine.apply([{ kind: 'put', key, value: recordValue(record, RECORD_BYTES) }]);
+      },
+    });
     await engine.close();
     report({ kind: 'closed' });
   } catch (error) {

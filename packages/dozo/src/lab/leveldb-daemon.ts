@@ -11,7 +11,7 @@ import { describeFile } from './file-identity.ts';
 import { levelMessage, openLevelStore } from './leveldb-store.ts';
 import type { LevelStore } from './leveldb-store.ts';
 import { LEVELDB_RECORD_BYTES } from './limits.ts';
-import { PacedWriter } from './paced-writer.ts';
+import { writePaced } from './paced-writer.ts';
 import { recordValue } from './records.ts';
 
 /** Arguments of the LevelDB daemon. */
@@ -21,6 +21,7 @@ export interface LevelDaemonArguments {
 }
 
 async function run(options: LevelDaemonArguments): Promise<void> {
+  const signal = obeyTheLab();
   let store: LevelStore;
   try {
     store = await openLevelStore(options.directory);
@@ -29,17 +30,14 @@ async function run(options: LevelDaemonArguments): Promise<void> {
     return;
   }
   report({ kind: 'started', lock: describeFile(join(options.directory, 'LOCK')), recordCount: 0 });
-  const writer = new PacedWriter({
-    prefix: options.prefix,
-    clock: await openSystemClock(),
-    put: (record) =>
-      store.put(record.key, recordValue(record, LEVELDB_RECORD_BYTES), { sync: true }),
-  });
-  obeyTheLab(() => {
-    writer.stop();
-  });
   try {
-    await writer.run();
+    await writePaced({
+      prefix: options.prefix,
+      clock: await openSystemClock(),
+      signal,
+      put: (record) =>
+        store.put(record.key, recordValue(record, LEVELDB_RECORD_BYTES), { sync: true }),
+    });
     await store.close();
     report({ kind: 'closed' });
   } catch (error) {

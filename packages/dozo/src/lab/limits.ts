@@ -4,11 +4,14 @@ import { assert } from '@dozo/base';
 /** The disk of the naive store: room for a hundred times what is written to it in a minute. */
 export const NAIVE_DEVICE_BYTES = 32 * 2 ** 20;
 
-/** The disk of Dozo: claim ring, and some two hundred small segments. */
+/** The disk of Dozo: claim ring, and some two hundred small segments or thirty long ones. */
 export const DOZO_DEVICE_BYTES = 72 * 2 ** 20;
 
 /** Small, so that within seconds segments are filled, reserved and used again. */
 export const SEGMENT_PAYLOAD_BYTES = 256 * 1024;
+
+/** Where a loser is to write on for seconds before it needs a new segment: some 500 records. */
+export const LONG_SEGMENT_PAYLOAD_BYTES = 2 * 2 ** 20;
 
 /** Beat and lease of the device in the lab: a fifth of the default, so that a minute is enough. */
 export const BEAT_INTERVAL_MS = 200;

@@ -13,7 +13,7 @@ import { openFileDevice, openSystemClock } from '@dozo/platform';
 import { daemonArguments, errorCode, errorMessage, obeyTheLab, report } from './daemon-protocol.ts';
 import { describeFile } from './file-identity.ts';
 import { NaiveStore } from './naive-store.ts';
-import { PacedWriter } from './paced-writer.ts';
+import { writePaced } from './paced-writer.ts';
 import { recordValue } from './records.ts';
 import { RECORD_BYTES } from './limits.ts';
 
@@ -35,6 +35,7 @@ async function takeLock(runDirectory: string): Promise<string> {
 }
 
 async function run(options: NaiveDaemonArguments): Promise<void> {
+  const signal = obeyTheLab();
   let lock: string;
   let store: NaiveStore;
   try {
@@ -45,16 +46,13 @@ async function run(options: NaiveDaemonArguments): Promise<void> {
     return;
   }
   report({ kind: 'started', lock, recordCount: store.recordCount });
-  const writer = new PacedWriter({
-    prefix: options.prefix,
-    clock: await openSystemClock(),
-    put: (record) => store.put(record.key, recordValue(record, RECORD_BYTES)),
-  });
-  obeyTheLab(() => {
-    writer.stop();
-  });
   try {
-    await writer.run();
+    await writePaced({
+      prefix: options.prefix,
+      clock: await openSystemClock(),
+      signal,
+      put: (record) => store.put(record.key, recordValue(record, RECORD_BYTES)),
+    });
     await store.close();
     report({ kind: 'closed' });
   } catch (error) {

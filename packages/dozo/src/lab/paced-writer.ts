@@ -10,6 +10,8 @@ export interface PacedWriterOptions {
   /** Begins every key, so that no two daemons ever write the same one. */
   readonly prefix: string;
   readonly clock: Clock;
+  /** Ends the writing. */
+  readonly signal: AbortSignal;
   /** Makes a record durable. What it throws ends the writing, and passes through. */
   readonly put: (record: LabRecord) => Promise<void>;
 }
@@ -17,33 +19,21 @@ export interface PacedWriterOptions {
 /** A prime: walks over all older keys before it comes to one again. */
 const REWRITE_STRIDE = 7_919;
 
-/** Writes until it is stopped; each record that `put` has taken is reported as acknowledged. */
-export class PacedWriter {
-  readonly #options: PacedWriterOptions;
-  readonly #versions: number[] = [];
-  #isStopping = false;
-
-  constructor(options: PacedWriterOptions) {
-    this.#options = options;
-  }
-
-  /** Resolves after {@link stop}, once what is in flight has been acknowledged. */
-  async run(): Promise<void> {
-    for (let count = 1; !this.#isStopping; count += 1) {
-      const index =
-        count % REWRITE_EVERY === 0
-          ? (count * REWRITE_STRIDE) % this.#versions.length
-          : this.#versions.length;
-      const version = (this.#versions[index] ?? 0) + 1;
-      const key = `${this.#options.prefix}-${String(index).padStart(6, '0')}`;
-      await this.#options.put({ key, version });
-      this.#versions[index] = version;
-      report({ kind: 'acknowledged', key, version });
-      await sleep(this.#options.clock, PACE_MS);
-    }
-  }
-
-  stop(): void {
-    this.#isStopping = true;
+/**
+ * Writes until the signal is aborted; each record that `put` has taken is reported as acknowledged.
+ * Resolves when what was in flight has been acknowledged too.
+ */
+export async function writePaced(options: PacedWriterOptions): Promise<void> {
+  const { prefix, clock, signal, put } = options;
+  const versions: number[] = [];
+  for (let count = 1; !signal.aborted; count += 1) {
+    const isRewrite = count % REWRITE_EVERY === 0;
+    const index = isRewrite ? (count * REWRITE_STRIDE) % versions.length : versions.length;
+    const version = (versions[index] ?? 0) + 1;
+    const key = `${prefix}-${String(index).padStart(6, '0')}`;
+    await put({ key, version });
+    versions[index] = version;
+    report({ kind: 'acknowledged', key, version });
+    await sleep(clock, PACE_MS);
   }
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { DozoError } from '@dozo/base';
 import type { Clock } from '@dozo/base';
 
+import { causeName, CommandError } from '../errors.ts';
 import { tryAbilities } from './abilities.ts';
 import type { Abilities } from './abilities.ts';
 import type { AccidentResult, Broken, LabReport, WayResult } from './lab-report.ts';
@@ -26,10 +27,10 @@ export interface LabOptions {
   readonly signal: AbortSignal;
 }
 
-/** Rejects with the reason of `signal` once that is aborted. */
+/** Rejects with `DATA_DIRECTORY_UNUSABLE`, and with the reason of `signal` once that is aborted. */
 export async function playLab(options: LabOptions): Promise<LabReport> {
   const { clock, story, signal } = options;
-  const baseDirectory = mkdtempSync(join(options.directory, 'dozo-lab-'));
+  const baseDirectory = makeBaseDirectory(options.directory);
   try {
     const abilities = await tryMachine(baseDirectory);
     const stage: Stage = {
@@ -50,6 +51,18 @@ export async function playLab(options: LabOptions): Promise<LabReport> {
     return { accidents: await playAccidents(stage), ways: await playWays(stage) };
   } finally {
     rmSync(baseDirectory, { recursive: true, force: true });
+  }
+}
+
+function makeBaseDirectory(directory: string): string {
+  try {
+    return mkdtempSync(join(directory, 'dozo-lab-'));
+  } catch (error) {
+    throw new CommandError(
+      `the lab cannot make its directory in ${directory} (${causeName(error)}); name one that this user may write to with --directory`,
+      { code: 'DATA_DIRECTORY_UNUSABLE', path: directory },
+      { cause: error },
+    );
   }
 }
 
@@ -110,9 +123,14 @@ async function attempt<Result>(
   try {
     return await play();
   } catch (error) {
-    if (stage.signal.aborted || !(error instanceof DozoError)) throw error;
+    if (stage.signal.aborted || !isOfThisWorld(error)) throw error;
     const reason = error.message;
     stage.story.say(`Broken off: ${reason}`);
     return { outcome: 'broken off', reason };
   }
+}
+
+/** A refusal of ours or of the kernel (no room on the disk, say); anything else is a bug. */
+function isOfThisWorld(error: unknown): error is Error {
+  return error instanceof DozoError || (error instanceof Error && 'syscall' in error);
 }

@@ -24,6 +24,7 @@ export interface ExpectedRecord {
 
 /** What was found of all that had to be there. */
 export interface Audit {
+  /** Keys that had to be there, and those that were there although they did not have to. */
   readonly expectedCount: number;
   readonly intactCount: number;
   /** Not found at all. */
@@ -39,7 +40,7 @@ export interface Audit {
 /** What a store answers for a key: its bytes, nothing, or that it cannot read them. */
 export type Answer = Uint8Array | 'absent' | 'unreadable';
 
-type Finding = 'intact' | 'lost' | 'stale' | 'damaged' | 'intruder';
+type Finding = 'intact' | 'lost' | 'stale' | 'damaged' | 'intruder' | 'rightly absent';
 
 /** The value of a record: a first line that names it, then bytes that follow from that line. */
 export function recordValue({ key, version }: LabRecord, sizeBytes: number): Uint8Array {
@@ -49,18 +50,56 @@ export function recordValue({ key, version }: LabRecord, sizeBytes: number): Uin
   return Buffer.from((head + filler.repeat(copies)).slice(0, sizeBytes));
 }
 
+/**
+ * What must be found of what a daemon has acknowledged, in the order in which it did.
+ *
+ * The first `certainCount` writes for certain; those up to `possibleCount` perhaps; those after it not at
+ * all, because by then the disk was another's. One write is always under way: the next one after
+ * `possibleCount` may be found, and where nothing followed, one more version of any key.
+ */
+export function expectedOf(
+  log: readonly LabRecord[],
+  certainCount = log.length,
+  possibleCount = log.length,
+): ExpectedRecord[] {
+  const certain = versionsOf(log.slice(0, certainCount));
+  const possible = versionsOf(log.slice(0, possibleCount + 1));
+  const unreportedCount = possibleCount >= log.length ? 1 : 0;
+  return [...versionsOf(log).keys()].map((key) => ({
+    key,
+    minVersion: certain.get(key) ?? 0,
+    maxVersion: (possible.get(key) ?? 0) + unreportedCount,
+  }));
+}
+
+/** The keys of these records. */
+export function keysOf(log: readonly LabRecord[]): Set<string> {
+  return new Set(log.map(({ key }) => key));
+}
+
+function versionsOf(log: readonly LabRecord[]): Map<string, number> {
+  return new Map(log.map(({ key, version }) => [key, version]));
+}
+
 /** Reads every expected record with `read` and counts what it finds. */
 export async function auditRecords(
   expected: readonly ExpectedRecord[],
   sizeBytes: number,
   read: (key: string) => Answer | Promise<Answer>,
 ): Promise<Audit> {
-  const counts: Record<Finding, number> = { intact: 0, lost: 0, stale: 0, damaged: 0, intruder: 0 };
+  const counts: Record<Finding, number> = {
+    intact: 0,
+    lost: 0,
+    stale: 0,
+    damaged: 0,
+    intruder: 0,
+    'rightly absent': 0,
+  };
   for (const record of expected) {
     counts[judge(record, sizeBytes, await read(record.key))] += 1;
   }
   return {
-    expectedCount: expected.length,
+    expectedCount: expected.length - counts['rightly absent'],
     intactCount: counts.intact,
     lostCount: counts.lost,
     staleCount: counts.stale,
@@ -70,7 +109,7 @@ export async function auditRecords(
 }
 
 function judge(expected: ExpectedRecord, sizeBytes: number, answer: Answer): Finding {
-  if (answer === 'absent') return expected.minVersion === 0 ? 'intact' : 'lost';
+  if (answer === 'absent') return expected.minVersion === 0 ? 'rightly absent' : 'lost';
   if (answer === 'unreadable') return 'damaged';
   const version = versionIn(expected.key, sizeBytes, answer);
   if (version === undefined) return 'damaged';

@@ -3,7 +3,6 @@ import type { Clock } from '@dozo/base';
 
 import type { Abilities } from './abilities.ts';
 import type { DaemonProcess } from './daemon-process.ts';
-import type { ExpectedRecord } from './records.ts';
 import type { Scene } from './scene.ts';
 import type { Story } from './story.ts';
 
@@ -17,21 +16,6 @@ export interface Stage {
     name: string,
     play: (scene: Scene) => Promise<Result>,
   ) => Promise<Result>;
-}
-
-/**
- * What must be found of what a daemon had acknowledged at one moment. One write that was under way and
- * not acknowledged may be found as well, and so may what it acknowledged until `until`.
- */
-export function expectedOf(
-  acknowledged: ReadonlyMap<string, number>,
-  until: ReadonlyMap<string, number> = acknowledged,
-): ExpectedRecord[] {
-  return [...until].map(([key, version]) => ({
-    key,
-    minVersion: acknowledged.get(key) ?? 0,
-    maxVersion: version + 1,
-  }));
 }
 
 /** What a daemon says at its start, told as part of the story. */
