@@ -19,6 +19,13 @@ const bugs = {
 
 /** Runs one command line and ends the process with its status. */
 export async function main(args: readonly string[]): Promise<void> {
+  // Before anything touches the standard streams: they belong to the program that is guarded, and Node
+  // makes pipes non-blocking for all who share them.
+  if (args[0] === 'guard') {
+    const guard = await import('./guard/main.ts');
+    await guard.main(args);
+    return;
+  }
   surviveLostReaders();
   process.on('uncaughtException', (error) => {
     dieOfBug(error);

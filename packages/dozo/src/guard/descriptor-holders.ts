@@ -1,0 +1,44 @@
+/**
+ * Which processes hold a claim file's lock with us: they have inherited or been handed its descriptor.
+ * Others may have the file open too, to look at it or to wait for it.
+ *
+ * Only what `/proc` shows us: processes of this pid namespace, and of other users only to root.
+ */
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+
+import { CLAIM_FILE_NAME } from '@dozo/platform';
+
+/** Processes other than this one that hold its lock, for a message. Source: proc_pid_fdinfo(5). */
+export function holdersOfFile(
+  file: { readonly dev: bigint; readonly ino: bigint },
+  ownPid: number = process.pid,
+  directory = '/proc',
+): string[] {
+  return readdirSync(directory)
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== ownPid)
+    .filter((name) => holdsLock(`${directory}/${name}`, file))
+    .map((name) => `process ${name}`);
+}
+
+function holdsLock(process: string, file: { readonly dev: bigint; readonly ino: bigint }): boolean {
+  try {
+    return readdirSync(`${process}/fd`).some(
+      (name) =>
+        leadsTo(`${process}/fd/${name}`, file) &&
+        readFileSync(`${process}/fdinfo/${name}`, 'latin1').includes('FLOCK'),
+    );
+  } catch {
+    return false;
+  }
+}
+
+function leadsTo(link: string, file: { readonly dev: bigint; readonly ino: bigint }): boolean {
+  try {
+    // Looking at what is no plain file could wait: a pipe, a socket, a dead mount.
+    if (!readlinkSync(link).includes(CLAIM_FILE_NAME)) return false;
+    const { dev, ino } = statSync(link, { bigint: true });
+    return dev === file.dev && ino === file.ino;
+  } catch {
+    return false;
+  }
+}
