@@ -41,6 +41,8 @@ export interface DoubleStartResult {
 
 const EXIT_DEVICE_HELD = 3;
 const EXIT_FENCED = 9;
+/** What a daemon logs that cannot know at once whether the last holder is dead. */
+const WATCHING = 'looking whether the last holder of the device still lives';
 const WRITES_EACH = 8;
 const END_STEPS_MAX = 3_000;
 const END_STEP_MS = 10;
@@ -100,7 +102,9 @@ async function nameSecond(
   if (await firstLedger.isUnknownTo(second)) return 'apart';
   const missing = await firstLedger.missingOn(second);
   if (missing.length > 0) return `serves without ${missing.length} objects`;
-  return seen.secondMs < seen.leaseMs ? 'takes over at once' : 'takes over after the lease';
+  if (!second.words().includes(WATCHING)) return 'takes over at once';
+  // It says that it watched; then it must have done so for as long as the first one may have held.
+  return seen.secondMs < seen.leaseMs ? 'takes over too early' : 'takes over after the lease';
 }
 
 async function nameFirst(first: DozoServer, ledger: ObjectLedger): Promise<string> {

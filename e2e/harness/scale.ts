@@ -5,6 +5,8 @@ const MIB = 1024 * 1024;
 interface Scale {
   /** Rounds of storm, SIGKILL and inspection. */
   readonly killRounds: number;
+  /** Rounds of a holder that is stopped, taken over and continued. */
+  readonly zombieRounds: number;
   /** The object whose upload must take no more memory than one of 50 MiB. */
   readonly largeUploadBytes: number;
   /** What aws stores as one multipart upload. */
@@ -21,6 +23,7 @@ interface Scale {
 
 const everyChange: Scale = {
   killRounds: Number(process.env['DOZO_E2E_KILL_ROUNDS'] ?? 50),
+  zombieRounds: Number(process.env['DOZO_ZOMBIE_ROUNDS'] ?? 8),
   largeUploadBytes: 1024 * MIB,
   multipartBytes: 1024 * MIB,
   treeFiles: { aws: 3_000, s3cmd: 1_000, rclone: 8_000, restic: 8_000 },
@@ -29,6 +32,7 @@ const everyChange: Scale = {
 
 const long: Scale = {
   killRounds: 500,
+  zombieRounds: Number(process.env['DOZO_ZOMBIE_ROUNDS'] ?? 300),
   largeUploadBytes: 5 * 1024 * MIB,
   multipartBytes: 5 * 1024 * MIB,
   treeFiles: { aws: 50_000, s3cmd: 5_000, rclone: 50_000, restic: 50_000 },

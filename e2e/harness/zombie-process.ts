@@ -1,0 +1,140 @@
+/**
+ * A started `zombie-writer.ts`, and what is known of it from outside: which writes it has acknowledged,
+ * and when.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { BatchLine, WriterConfiguration, WriterLine } from './zombie-protocol.ts';
+
+const program = join(import.meta.dirname, 'zombie-writer.ts');
+const ANSWER_MS_MAX = 60_000;
+
+type LineOf<Kind extends WriterLine['kind']> = Extract<WriterLine, { kind: Kind }>;
+
+export class ZombieProcess {
+  readonly name: string;
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<number | null>;
+  readonly #waiting = new Map<string, (line: WriterLine | Error) => void>();
+  readonly #onBatch: (line: BatchLine) => void;
+  #words = '';
+  #last: WriterLine | undefined;
+
+  private constructor(configuration: WriterConfiguration, onBatch: (line: BatchLine) => void) {
+    this.name = configuration.name;
+    this.#onBatch = onBatch;
+    this.#child = spawn(process.execPath, [program, JSON.stringify(configuration)], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    const { stdout, stderr } = this.#child;
+    if (stdout === null || stderr === null) throw new Error('The writer has no pipes.');
+    createInterface({ input: stdout }).on('line', (line) => {
+      this.#hear(JSON.parse(line) as WriterLine);
+    });
+    stderr.on('data', (chunk: Buffer) => {
+      this.#words = (this.#words + chunk.toString()).slice(-4_000);
+    });
+    this.#child.stdin?.on('error', () => {
+      // It may have been killed.
+    });
+    this.#ended = once(this.#child, 'close').then(([status]) => {
+      const error = new Error(
+        `${this.name} has ended: ${JSON.stringify(this.#last)} ${this.#words}`,
+      );
+      for (const tell of this.#waiting.values()) tell(error);
+      return status as number | null;
+    });
+  }
+
+  /** Starts one and waits until it has the device. */
+  static async start(
+    configuration: WriterConfiguration,
+    onBatch: (line: BatchLine) => void,
+  ): Promise<ZombieProcess> {
+    const zombie = new ZombieProcess(configuration, onBatch);
+    await zombie.#next('opened');
+    return zombie;
+  }
+
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child.kill(name);
+  }
+
+  /** Everything that it had told until now has been heard. It must have been stopped. */
+  async drain(): Promise<void> {
+    // Several turns of the event loop without a line: the pipe is empty, and nobody fills it.
+    for (let quietTurns = 0; quietTurns < 20; quietTurns += 1) {
+      const before = this.#last;
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      if (this.#last !== before) quietTurns = 0;
+    }
+  }
+
+  go(): void {
+    this.#child.stdin?.write('go\n');
+  }
+
+  pause(): Promise<LineOf<'paused'>> {
+    return this.#ask('pause', 'paused');
+  }
+
+  read(): Promise<LineOf<'read'>> {
+    return this.#ask('read', 'read');
+  }
+
+  verify(): Promise<LineOf<'verified'>> {
+    return this.#ask('verify', 'verified');
+  }
+
+  /** A clean end. */
+  async quit(): Promise<number | null> {
+    this.#child.stdin?.write('quit\n');
+    return this.#ended;
+  }
+
+  /** How one ended that nobody told to. */
+  async ownEnd(): Promise<{
+    readonly status: number | null;
+    readonly last: WriterLine | undefined;
+  }> {
+    const status = await this.#ended;
+    return { status, last: this.#last };
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#ended;
+  }
+
+  #hear(line: WriterLine): void {
+    this.#last = line;
+    if (line.kind === 'submitted' || line.kind === 'acknowledged') this.#onBatch(line);
+    else this.#waiting.get(line.kind)?.(line);
+  }
+
+  #ask<Kind extends WriterLine['kind']>(command: string, kind: Kind): Promise<LineOf<Kind>> {
+    this.#child.stdin?.write(`${command}\n`);
+    return this.#next(kind);
+  }
+
+  #next<Kind extends WriterLine['kind']>(kind: Kind): Promise<LineOf<Kind>> {
+    return new Promise((resolve, reject) => {
+      const deadline = setTimeout(() => {
+        settle(new Error(`${this.name} does not say "${kind}": ${this.#words}`));
+      }, ANSWER_MS_MAX);
+      const settle = (line: WriterLine | Error): void => {
+        clearTimeout(deadline);
+        this.#waiting.delete(kind);
+        if (line instanceof Error) reject(line);
+        else resolve(line as LineOf<Kind>);
+      };
+      this.#waiting.set(kind, settle);
+    });
+  }
+}
