@@ -5,7 +5,8 @@
  * in every manifest until the claim is proved dead and what it wrote past its fence was looked at. That
  * look leaves a *note*, for forensics; notes are bounded, and those that say nothing go first.
  */
-import { ByteReader, ByteWriter } from '@dozo/base';
+import { ByteWriter } from '@dozo/base';
+import type { ByteReader } from '@dozo/base';
 import { HOLDER_TEXT_BYTES_MAX, RESERVATION_SEGMENTS_MAX } from '@dozo/claim';
 import type { ClaimIdentity, DeathProof, Slot } from '@dozo/claim';
 import { FENCES_MAX, NOTE_KEYS_MAX, NOTE_KEY_BYTES_MAX, ZOMBIE_NOTES_MAX } from './limits.ts';

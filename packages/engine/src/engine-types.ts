@@ -80,9 +80,26 @@ export interface Snapshot {
   close(): void;
 }
 
+/** How the claim of an open engine stands. */
+export interface ClaimStats {
+  readonly incarnation: number;
+  /** Wall clock in ms. */
+  readonly sinceWallMs: number;
+  readonly lastBeatWallMs: number;
+  readonly beatCount: number;
+  readonly beatIntervalMs: number;
+  readonly leaseMs: number;
+  /** Until the lease is over unless a beat renews it; 0 when it is. */
+  readonly leaseLeftMs: number;
+  /** Only this machine reaches the device, by one path. */
+  readonly isLocal: boolean;
+}
+
 /** Counters since the engine was opened, and gauges. Sizes in bytes. */
 export interface EngineStats {
   readonly state: 'open' | EngineEnd['kind'];
+  /** Absent where no device is behind it: in a model. */
+  readonly claim?: ClaimStats;
   /** Device size and what of it values can take. */
   readonly deviceBytes: number;
   readonly usableBytes: number;

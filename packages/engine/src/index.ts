@@ -8,6 +8,7 @@ export type {
 export type {
   Batch,
   ByteRange,
+  ClaimStats,
   Damage,
   Engine,
   EngineEnd,

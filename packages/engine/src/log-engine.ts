@@ -86,10 +86,19 @@ export class LogEngine implements Engine {
   }
 
   stats(): EngineStats {
-    const { superblock, catalog, committer, counters, source, life, log } = this.#parts;
+    const { superblock, catalog, committer, counters, source, life, log, claim } = this.#parts;
     const { geometry } = superblock;
+    const { identity, sinceWallMs, lastWallMs, beatCounter } = claim.slot;
     return {
       state: life.state,
+      claim: {
+        incarnation: identity.incarnation,
+        sinceWallMs,
+        lastBeatWallMs: lastWallMs,
+        beatCount: beatCounter,
+        leaseLeftMs: Math.round(claim.leaseLeftMs),
+        ...claim.settings,
+      },
       deviceBytes: geometry.deviceBytes,
       usableBytes: usableBytesOf(geometry, catalog.segments.quarantinedCount),
       liveBytes: catalog.segments.totalLiveBytes,

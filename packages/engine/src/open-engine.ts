@@ -11,15 +11,17 @@
  *    is valid. Whatever they write from now on lies past it, in segments that we do not touch.
  * 5. The slot points at the fence, in both of its blocks; from here on it is the one to recover from.
  */
-import { hasCode, hexOfBytes, sleep } from '@dozo/base';
+import { hasCode, hexOfBytes } from '@dozo/base';
 import type { Clock, Device, Random } from '@dozo/base';
-import { ClaimError, acquireClaim, isSameClaim, readRing } from '@dozo/claim';
+import { acquireClaim, isSameClaim, readRing } from '@dozo/claim';
 import type { AcquireOptions, Claim, Holder, Ring, RingPlace, Slot } from '@dozo/claim';
 import type { Fence, ZombieNote } from './claim-history.ts';
 import { Committer } from './committer.ts';
 import { newCounters } from './counters.ts';
+import type { Counters } from './counters.ts';
 import type { Engine, VerifyProgress, VerifyReport } from './engine-types.ts';
 import { EngineError } from './errors.ts';
+import { deviceFaultOf, finish, giveBack } from './farewell.ts';
 import { fencesOf } from './fences.ts';
 import { limitsOf } from './geometry.ts';
 import { Life } from './life.ts';
@@ -58,6 +60,9 @@ export interface OpenedRing {
   readonly ring: Ring;
 }
 
+/** A claim that is dead, and how that is known. */
+type Death = Pick<ZombieNote, 'identity' | 'proof'>;
+
 /** An engine on its way, from the claim on. */
 interface Opening {
   readonly options: OpenOptions;
@@ -84,7 +89,7 @@ export async function openEngine(options: OpenOptions): Promise<Engine> {
   try {
     return await openClaimed(opening);
   } catch (error) {
-    await giveBack(opening);
+    await giveBack(claim, opening.hasWritten);
     throw error;
   }
 }
@@ -111,29 +116,39 @@ function acquire(options: OpenOptions, superblock: Superblock): Promise<Claim> {
 async function openClaimed(opening: Opening): Promise<Engine> {
   const { options, superblock, claim, switches } = opening;
   const { device, clock } = options;
-  const { geometry } = superblock;
-  // Kept until there is somebody to tell.
-  const deaths: { slot: Slot; proof: ZombieNote['proof'] }[] = [];
-  let onDeath = (slot: Slot, proof: ZombieNote['proof']): void => {
-    deaths.push({ slot, proof });
-  };
-  claim.onDeath((slot, proof) => {
-    onDeath(slot, proof);
-  });
+  const notices = new DeathNotices(claim);
   const recovered = await recoverClaimed(opening);
-  const source = new LogSource(device, geometry);
+  const source = new LogSource(device, superblock.geometry);
   if (sawFailedFlush(claim.ring, claim.recoverFrom)) {
     await refuseDamage({ options, superblock, source, recovered });
   }
   const counters = newCounters();
-  const { catalog } = recovered;
   const log = new LogWriter({ device, superblock, claim, clock, recovered, counters, switches });
   await writeFence(opening, log);
+  return serve({ opening, recovered, source, log, counters, notices });
+}
+
+/** Puts the engine together. From here on there is somebody to tell whatever happens. */
+function serve(parts: {
+  readonly opening: Opening;
+  readonly recovered: Recovered;
+  readonly source: LogSource;
+  readonly log: LogWriter;
+  readonly counters: Counters;
+  readonly notices: DeathNotices;
+}): Engine {
+  const { opening, source, log, counters } = parts;
+  const { superblock, claim, switches } = opening;
+  const { device, clock } = opening.options;
+  const { geometry } = superblock;
+  const { catalog } = parts.recovered;
   const life = new Life(device.path);
   const maintenance = new Maintenance({ log, catalog, source, counters, geometry });
   const end = (error: unknown): void => {
+    // It has just been given back: whoever does that says so himself.
+    if (hasCode(error, 'CLAIM_RELEASED')) return;
     const cause = deviceFaultOf(error) ?? error;
-    life.fail(cause, () => finish({ opening, log, committer, release, cause }));
+    life.fail(cause, () => finish({ claim, device, clock, log, committer, release, cause }));
   };
   const committer = new Committer({
     path: device.path,
@@ -167,17 +182,17 @@ async function openClaimed(opening: Opening): Promise<Engine> {
       return claim.checkLease()?.catch((error: unknown) => {
         end(error);
         life.assertServing();
+        throw error;
       });
     },
   });
   claim.onEnd(end);
-  onDeath = ({ identity }, proof) => {
-    release.release(identity, proof);
-  };
   for (const { identity, proof } of knownDeaths(claim, log.history.fences)) {
     release.release(identity, proof);
   }
-  for (const { slot, proof } of deaths) onDeath(slot, proof);
+  parts.notices.tellTo(({ identity, proof }) => {
+    release.release(identity, proof);
+  });
   // Whatever is overdue (a long log to be replayed, little space) begins at once.
   committer.start();
   return new LogEngine({
@@ -238,11 +253,27 @@ async function writeFence(opening: Opening, log: LogWriter): Promise<void> {
   await log.updateSlot('held');
 }
 
+/** Deaths that the claim notices, kept until there is somebody to tell. */
+class DeathNotices {
+  readonly #kept: Death[] = [];
+  #tell: (death: Death) => void = (death) => {
+    this.#kept.push(death);
+  };
+
+  constructor(claim: Claim) {
+    claim.onDeath(({ identity }, proof) => {
+      this.#tell({ identity, proof });
+    });
+  }
+
+  tellTo(tell: (death: Death) => void): void {
+    this.#tell = tell;
+    for (const death of this.#kept.splice(0)) tell(death);
+  }
+}
+
 /** Dead claims whose writes nobody has looked at yet: a start before this one had no time to. */
-function knownDeaths(
-  claim: Claim,
-  fences: readonly Fence[],
-): { readonly identity: Fence['identity']; readonly proof: ZombieNote['proof'] }[] {
+function knownDeaths(claim: Claim, fences: readonly Fence[]): Death[] {
   const accounts = claim.ring.slots.flatMap(({ slot }) => slot?.account?.deaths ?? []);
   const deaths = [...claim.deaths, ...accounts];
   return fences.flatMap(({ identity }) => {
@@ -250,56 +281,6 @@ function knownDeaths(
     const known = deaths.find((death) => isSameClaim(death.identity, identity));
     return [{ identity, proof: known?.proof ?? ('unknown' as const) }];
   });
-}
-
-/** A slot that cannot be written is the device's failure, although the claim is the first to see it. */
-function deviceFaultOf(error: unknown): unknown {
-  if (!(error instanceof ClaimError) || error.code !== 'CLAIM_LOST') return undefined;
-  const { cause } = error;
-  return hasCode(cause, 'DEVICE_WRITE_FAILED', 'DEVICE_FLUSH_FAILED') ? cause : undefined;
-}
-
-/** After an opening that failed: says that this claim is over, where nothing is left in doubt. */
-async function giveBack({ claim, hasWritten }: Opening): Promise<void> {
-  try {
-    if (hasWritten) return;
-    if (claim.failure === undefined) await claim.release();
-    else await claim.stop();
-  } catch {
-    // The device takes nothing any more. Then the slot stays as after a crash.
-  } finally {
-    claim.abandon();
-  }
-}
-
-/** What is to be done when service has ended by itself; whoever closes waits for it. */
-async function finish(parts: {
-  readonly opening: Opening;
-  readonly log: LogWriter;
-  readonly committer: Committer;
-  readonly release: QuarantineRelease;
-  readonly cause: unknown;
-}): Promise<void> {
-  const { opening, log, committer, release, cause } = parts;
-  const { claim, options } = opening;
-  const { device, clock } = options;
-  let isTooLate = false;
-  const work = async (): Promise<void> => {
-    await committer.end(cause);
-    await release.end();
-    if (isTooLate) return;
-    if (!(cause instanceof ClaimError)) {
-      await noteFailure(claim, log, clock, cause);
-    } else if (!committer.isOutcomeUnknown) {
-      await device.flush();
-      await claim.stop();
-    }
-  };
-  // A disk that hangs must not keep a process from ending: then the slot says nothing.
-  const waiting = sleep(clock, claim.settings.leaseMs);
-  await Promise.race([work().catch(() => undefined), waiting]);
-  isTooLate = true;
-  claim.abandon();
 }
 
 /** Reads the ring of a device whose superblock is known. */
@@ -353,22 +334,6 @@ async function refuseDamage(parts: {
       firstReason: first.reason,
     },
   );
-}
-
-/**
- * Notes in the slot that a write failed and how far the log was durable, so that the next start takes
- * no more than that and verifies it. The note may fail as well; nothing more can be done then.
- */
-async function noteFailure(
-  claim: Claim,
-  log: LogWriter,
-  clock: Clock,
-  error: unknown,
-): Promise<void> {
-  const cause = error instanceof Error ? error.message : String(error);
-  const logEnd = log.durableEnd;
-  const note = { failedFlush: { wallMs: clock.wallMs(), cause } };
-  await claim.note(logEnd === undefined ? note : { ...note, logEnd });
 }
 
 function noSegment(device: Device): EngineError {

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { inspectDevice, openReadOnly } from '../src/index.ts';
 import type { Engine } from '../src/index.ts';
 import type { TestSwitches } from '../src/test-switches.ts';
-import { HOLDER, bytes, formattedMedium, newWorld, openOn } from './simulated-engine.ts';
+import { bytes, formattedMedium, newWorld, openOn } from './simulated-engine.ts';
 import type { World } from './simulated-engine.ts';
 
 const KEYS = 60;

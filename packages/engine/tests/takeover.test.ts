@@ -80,19 +80,17 @@ class Machines {
     };
   }
 
-  async start(host: string, options: StartOptions = {}): Promise<Started> {
+  readonly start = async (host: string, options: StartOptions = {}): Promise<Started> => {
     const { opening, device, process } = this.begin(host, options);
     return { engine: await this.until(opening), device, process };
-  }
+  };
 
-  until<Result>(work: Promise<Result>): Promise<Result> {
-    return this.clock.runUntil(work);
-  }
+  readonly until = <Result>(work: Promise<Result>): Promise<Result> => this.clock.runUntil(work);
 
-  reader(): SimulatedDevice {
+  readonly reader = (): SimulatedDevice => {
     const { clock, medium } = this;
     return new SimulatedDevice(medium, { clock, seed: 'reader', access: 'read-only' });
-  }
+  };
 }
 
 function put(engine: Engine, key: string, value: Uint8Array): Promise<unknown> {
@@ -121,7 +119,7 @@ async function takenOver(seed: string): Promise<Machines & { a: Started; b: Star
 
 describe('a holder that slept through its lease', () => {
   test('writes nothing more, shows nothing more, says who has the device, and stops', async () => {
-    const { clock, a, b, reader, until } = bound(await takenOver('slept'));
+    const { clock, a, b, reader, until } = await takenOver('slept');
     expect(b.engine.stats().quarantinedClaims).toMatchObject([{ host: 'alpha' }]);
     await until(put(b.engine, 'old/1', bytes('changed')));
     a.process.resume();
@@ -165,7 +163,7 @@ describe('a holder that slept through its lease', () => {
   });
 
   test('goes on after a beat when nobody has come meanwhile', async () => {
-    const { clock, until, start } = bound(await Machines.formatted('nobody came'));
+    const { clock, until, start } = await Machines.formatted('nobody came');
     const a = await start('alpha');
     await until(put(a.engine, 'a', bytes('b')));
     a.process.pause();
@@ -178,7 +176,7 @@ describe('a holder that slept through its lease', () => {
 
   test('asks for its lease before it shows anything; without that it shows what is long changed', async () => {
     for (const isAsked of [true, false]) {
-      const { until, start } = bound(await Machines.formatted('old data'));
+      const { until, start } = await Machines.formatted('old data');
       const claimSwitches = { skipLeaseCheck: !isAsked };
       const a = await start('alpha', { testSwitches: { claimSwitches } });
       await until(put(a.engine, 'a', bytes('old')));
@@ -195,7 +193,7 @@ describe('a holder that slept through its lease', () => {
 });
 
 test('a holder that cannot look at the ring any more has lost the device', async () => {
-  const { clock, until, start } = bound(await Machines.formatted('lost'));
+  const { clock, until, start } = await Machines.formatted('lost');
   const a = await start('alpha');
   await until(put(a.engine, 'a', bytes('b')));
   a.device.inject({ kind: 'read', after: 0, effect: 'fail' });
@@ -207,7 +205,7 @@ test('a holder that cannot look at the ring any more has lost the device', async
 
 describe('a quarantine', () => {
   test('ends when the process shows that it stopped; the note stays, the space comes back', async () => {
-    const { clock, a, b, until, start, medium } = bound(await takenOver('released'));
+    const { clock, a, b, until, start, medium } = await takenOver('released');
     const before = b.engine.stats();
     expect(before.quarantinedSegmentCount).toBeGreaterThan(1);
     a.process.resume();
@@ -237,7 +235,7 @@ describe('a quarantine', () => {
 
   test('what a zombie wrote is found past its fence, and noted when an operator says it is dead', async () => {
     const machines = await Machines.formatted('noted');
-    const { until, start, reader } = bound(machines);
+    const { until, start, reader } = machines;
     const a = await start('alpha', { testSwitches: BLIND });
     await until(put(a.engine, 'before', bytes('counts')));
     const b = await start('beta');
@@ -263,7 +261,7 @@ describe('a quarantine', () => {
 
   test('is honest about space: what is accepted finds room, and deletes work', async () => {
     for (const sizeBytes of [700, 9000]) {
-      const { until, start, random } = bound(await Machines.formatted('full', 20));
+      const { until, start, random } = await Machines.formatted('full', 20);
       const a = await start('alpha', { testSwitches: BLIND });
       await until(put(a.engine, 'a', bytes('b')));
       a.process.kill();
@@ -292,7 +290,7 @@ describe('a quarantine', () => {
   });
 
   test('ends at the next start too when there was no time to look at what was written', async () => {
-    const { until, start, reader, clock } = bound(await Machines.formatted('no time'));
+    const { until, start, reader, clock } = await Machines.formatted('no time');
     const a = await start('alpha', { testSwitches: BLIND });
     const b = await start('beta');
     await until(put(a.engine, 'zombie', bytes('harmless')));
@@ -317,7 +315,7 @@ test('of two who open in the same instant one serves, and what it is given is ke
   let bothStoodCount = 0;
   for (let seed = 0; seed < 40; seed++) {
     const machines = await Machines.formatted(`instant ${String(seed)}`);
-    const { until, random, clock } = bound(machines);
+    const { until, random, clock } = machines;
     const claimSwitches =
       seed % 2 === 0 ? {} : { skipSettle: true, skipBeats: true, skipLeaseCheck: true };
     const starts = ['alpha', 'beta'].map((host) =>
@@ -356,7 +354,7 @@ test('of two who open in the same instant one serves, and what it is given is ke
 describe('pages that are from before another machine wrote', () => {
   test('are read again past the cache, by every way to read', async () => {
     const machines = await Machines.formatted('stale', 12);
-    const { until, start, medium, clock, random } = bound(machines);
+    const { until, start, medium, clock, random } = machines;
     // All of the disk as it was, and a kernel that never forgets.
     const cache = new PageCache({ lockName: 'beta', keepProbability: 1 });
     const stale = new SimulatedDevice(medium, { clock, seed: 's', cache, access: 'read-only' });
@@ -424,7 +422,7 @@ describe('a flush that failed, and a start on the same machine', () => {
 describe('an opening that fails after the claim was taken', () => {
   test('gives the claim back, and beats no more', async () => {
     const machines = await Machines.formatted('corrupt');
-    const { until, start, medium, reader, clock } = bound(machines);
+    const { until, start, medium, reader, clock } = machines;
     const a = await start('alpha');
     await until(put(a.engine, 'a', bytes('b')));
     await until(a.engine.close());
@@ -440,7 +438,7 @@ describe('an opening that fails after the claim was taken', () => {
 });
 
 test('the manifest that a slot names is read for forensics, as long as it is there', async () => {
-  const { until, start, reader } = bound(await Machines.formatted('manifests'));
+  const { until, start, reader } = await Machines.formatted('manifests');
   const a = await start('alpha');
   await until(put(a.engine, 'a', bytes('b')));
   const { superblock, newestClaim } = await inspectDevice(reader());
@@ -452,11 +450,3 @@ test('the manifest that a slot names is read for forensics, as long as it is the
   };
   expect(await readManifestOf(reader(), superblock, other)).toBeUndefined();
 });
-
-/** The methods of a world as functions of their own. */
-function bound<World extends Machines>(world: World): World {
-  world.until = world.until.bind(world);
-  world.start = world.start.bind(world);
-  world.reader = world.reader.bind(world);
-  return world;
-}

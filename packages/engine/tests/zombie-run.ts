@@ -125,12 +125,12 @@ class ZombieRun {
   /** Puts A under load and stops it at one of the operations of that; what it had been told by then. */
   async #pauseInMidWrite(a: Started, writer: Workload): Promise<Knowledge> {
     const stopAt = a.device.operationCount + this.#random.below(40);
-    let isIdle = false;
-    const idle = (): void => {
-      isIdle = true;
+    const load = { isOver: false };
+    const end = (): void => {
+      load.isOver = true;
     };
-    writer.run(a.engine, 60).then(idle, idle);
-    while (!isIdle && a.device.operationCount < stopAt) await this.#clock.advance(0.5);
+    writer.run(a.engine, 60).then(end, end);
+    while (!load.isOver && a.device.operationCount < stopAt) await this.#clock.advance(0.5);
     a.process.pause();
     await this.#clock.advance(5);
     return writer.knowledge();

@@ -202,6 +202,8 @@ describe('placement group', () => {
     ['KEY_TOO_LONG', 'TRANSACTION_INVALID'],
     ['ENGINE_CLOSED', 'STORE_CLOSED'],
     ['ENGINE_FAILED', 'STORE_FAILED'],
+    ['ENGINE_FENCED', 'STORE_FAILED'],
+    ['ENGINE_CLAIM_LOST', 'STORE_FAILED'],
     ['VALUE_DAMAGED', 'VALUE_DAMAGED'],
     ['DEVICE_CLOSED', 'STORE_CLOSED'],
   ])('turns %s of the engine into %s', async (code, expected) => {

@@ -252,6 +252,9 @@ const CODES: Readonly<
   KEY_TOO_LONG: 'TRANSACTION_INVALID',
   ENGINE_CLOSED: 'STORE_CLOSED',
   ENGINE_FAILED: 'STORE_FAILED',
+  // Another process has the device: what this one had under way may count there, or not.
+  ENGINE_FENCED: 'STORE_FAILED',
+  ENGINE_CLAIM_LOST: 'STORE_FAILED',
   VALUE_DAMAGED: 'VALUE_DAMAGED',
   // The engine passes what its device says to a read on as it is.
   DEVICE_READ_FAILED: 'STORE_READ_FAILED',

@@ -30,8 +30,9 @@ async function open(seed: string, medium: SimulatedMedium, format: boolean): Pro
   const random = new SeededRandom(seed);
   const device = new SimulatedDevice(medium, { clock, seed, alignmentBytes: 1 });
   if (format) {
-    const sizes = { segmentPayloadBytes: 64 * KIB, ringSlotCount: 8 };
-    await formatDevice({ device, clock, random, ...sizes });
+    // Nobody else is there, so nothing is waited for.
+    const options = { segmentPayloadBytes: 64 * KIB, ringSlotCount: 8, isLocal: true };
+    await formatDevice({ device, clock, random, ...options });
   }
   const engine = await openEngine({ device, clock, random, holder: HOLDER });
   return { world: new World(seed, new PlacementGroup({ engine }), clock), medium, engine };
