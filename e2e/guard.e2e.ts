@@ -6,6 +6,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync }
 import { hostname } from 'node:os';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DOZO, GuardProcess, isAlive, killAllGuards, shell } from './harness/guard-process.ts';
+import { claimFromElsewhere } from './harness/other-machine.ts';
 import { runCommand, tryCommand } from './harness/run-command.ts';
 import type { CommandResult } from './harness/run-command.ts';
 import { Scratch } from './harness/scratch.ts';
@@ -321,6 +322,75 @@ describe('stopped with SIGSTOP', () => {
   });
 });
 
+describe('another machine, without a lock in common', () => {
+  test('gets the volume only after the program of a stopped guard is dead', async () => {
+    const first = guard(shell('trap "" TERM; echo ready; while :; do sleep 0.02; done'));
+    const pid = await first.pidOf('PROGRAM');
+    await first.said(/ready/);
+    first.signal('SIGSTOP');
+    const other = await claimFromElsewhere(volume);
+    expect(isAlive(pid)).toBe(false);
+    first.signal('SIGCONT');
+    expect([9, 10]).toContain((await first.closed).status);
+    await other.close();
+  });
+
+  test('does not get it while a guard beats, and gets it when the guard has ended', async () => {
+    const first = guard(FOREVER);
+    const pid = await first.pidOf('PROGRAM');
+    const other = claimFromElsewhere(volume);
+    const early = await Promise.race([other.then(() => 'claimed'), longerThanTheLease()]);
+    expect(early).not.toBe('claimed');
+    expect(isAlive(pid)).toBe(true);
+    first.signal('SIGTERM');
+    const { claim, close } = await other;
+    expect(claim.identity.incarnation).toBe(2);
+    await first.closed;
+    await close();
+  });
+
+  test('that breaks in fences the guard: all is killed at once, status 9', async () => {
+    const first = guard(shell('trap "" TERM; echo ready; while :; do sleep 0.02; done'));
+    const pid = await first.pidOf('PROGRAM');
+    await first.said(/ready/);
+    const other = await claimFromElsewhere(volume, { skipWatch: true, skipReadAfterClaim: true });
+    expect((await first.closed).status).toBe(9);
+    expect(first.errors).toContain('taken over by process 1 on host elsewhere');
+    expect(isAlive(pid)).toBe(false);
+    const refused = await dozo('--volume', volume, '--', 'true');
+    expect(refused.status).toBe(3);
+    expect(refused.stderr).toContain('elsewhere');
+    await other.close();
+  });
+
+  test('that died leaves the volume to a guard that waits for its lease, and says so', async () => {
+    const other = await claimFromElsewhere(volume);
+    other.claim.abandon();
+    const next = await dozo('--volume', volume, '--', 'true');
+    expect(next.status).toBe(0);
+    expect(next.stderr).toMatch(/held by process 1 on host elsewhere.*watching for 5/);
+    await other.close();
+  });
+});
+
+describe('on a terminal', () => {
+  /** Runs a guard on a terminal of its own, types into it, and gives back what it showed. */
+  function onTerminal(script: string, typed: string): Promise<CommandResult> {
+    const line = [...DOZO, 'guard', '--volume', volume, '--', 'sh', '-c', script];
+    const quoted = line.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
+    return tryCommand('python3', ['-c', TERMINAL, quoted, typed], { timeoutMs: 60_000 });
+  }
+
+  test('Ctrl-C reaches the program once, and the program has the terminal', async () => {
+    const count = 'n=0; trap "n=\\$((n+1))" INT; tty; stty size >/dev/null && echo READY';
+    const wait = 'for i in 1 2 3 4 5 6 7 8; do sleep 0.1; done; echo "got=$n"; exit 7';
+    const result = await onTerminal(`${count}; ${wait}`, '\u0003');
+    expect(result.stdout).toContain('/dev/pts/');
+    expect(result.stdout).toContain('got=1');
+    expect(result.status).toBe(7);
+  });
+});
+
 describe('the claim file', () => {
   test('deleted under a guard: the program is killed, status 10', async () => {
     const first = guard(FOREVER);
@@ -479,6 +549,29 @@ describe('the machine', () => {
     },
   );
 });
+
+/** Runs a command line on a pseudo-terminal; types when it shows READY; ends with its status. */
+const TERMINAL = `
+import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp('sh', ['sh', '-c', 'exec ' + sys.argv[1]])
+seen = b''
+typed = False
+while True:
+    try:
+        data = os.read(fd, 4096)
+    except OSError:
+        break
+    if not data:
+        break
+    seen += data
+    if b'READY' in seen and not typed:
+        typed = True
+        os.write(fd, sys.argv[2].encode())
+sys.stdout.write(seen.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`;
 
 /** Time itself is what is tested here: a lease of 3 s. */
 function longerThanTheLease(): Promise<void> {
