@@ -26,7 +26,7 @@ export {
   RING_SLOTS_MIN,
   SLOT_BYTES,
 } from './limits.ts';
-export { readRing } from './ring.ts';
+export { readRing, ringOf } from './ring.ts';
 export type { Ring, RingPlace, RingSlot } from './ring.ts';
 export type {
   Account,

@@ -25,6 +25,8 @@ export const EXIT_NOT_RUNNING = 8;
 export const EXIT_CLAIM_FENCED = 9;
 /** The claim could not be renewed: the process slept through its lease, or the disk did not answer. */
 export const EXIT_CLAIM_LOST = 10;
+/** `forensics`: two processes ran on the device or volume at one time. */
+export const EXIT_OVERLAP_FOUND = 11;
 /** A bug of ours (`EX_SOFTWARE` of sysexits.h). */
 export const EXIT_BUG = 70;
 /** A second signal ended the process at once: 128 and the signal's number, as shells say it. */
@@ -66,6 +68,7 @@ const STATUS_BY_CODE: ReadonlyMap<string, number> = new Map([
   ['ADDRESS_IN_USE', EXIT_MACHINE_REFUSED],
   ['ADDRESS_UNUSABLE', EXIT_MACHINE_REFUSED],
   ['TLS_UNUSABLE', EXIT_MACHINE_REFUSED],
+  ['FILE_NOT_WRITTEN', EXIT_MACHINE_REFUSED],
   ['NO_SPACE', EXIT_MACHINE_REFUSED],
   ['CREATE_FAILED', EXIT_MACHINE_REFUSED],
   ['KERNEL_CALLS_UNAVAILABLE', EXIT_MACHINE_REFUSED],

@@ -70,6 +70,28 @@ export const BLANK_CHECK_SAMPLE_BYTES = 64 * 1024;
 /** How much of a list of damaged places is printed; the JSON form has all of them. */
 export const DAMAGES_PRINTED_MAX = 100;
 
+/** Forensics watches the ring for so many beats, to see who lives, and no longer than this. */
+export const FORENSIC_BEATS_WATCHED = 2.5;
+export const FORENSIC_WATCH_MS_MAX = 5_000;
+
+/** How often the release of a quarantine looks whether everything has been looked at. */
+export const RELEASE_STEP_MS = 20;
+
+/** ... and how long at most: twelve full reservations of a slow disk. */
+export const RELEASE_MS_MAX = 3_600_000;
+
+/** A manifest that moves away while it is looked for is looked for so many times. */
+export const MANIFEST_TRIES_MAX = 5;
+
+/** Holders that the text of a timeline tells one by one, about; the JSON form has all of them. */
+export const HOLDERS_PRINTED_MAX = 40;
+
+/** Lanes of a picture of a timeline, about: it should fit on a screen or a page. */
+export const PICTURE_LANES_MAX = 24;
+
+/** Overlaps that a picture shows again from near. */
+export const PICTURE_CLOSE_UPS_MAX = 3;
+
 assert(REQUEST_GRACE_MS < STOP_MS_MAX, 'closing the engine needs time after the last request');
 assert(STOP_MS_MAX < 30_000, 'Kubernetes kills after 30 s');
 assert(

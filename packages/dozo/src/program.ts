@@ -9,10 +9,15 @@ import type { CommandContext } from './command-context.ts';
 import type { FormatOptions } from './commands/device-format.ts';
 import type { ShowOptions } from './commands/device-show.ts';
 import type { VerifyOptions } from './commands/device-verify.ts';
+import type { ReleaseQuarantineOptions } from './commands/device-release-quarantine.ts';
+import type { ForensicsOptions } from './commands/forensics.ts';
+import type { LabDoubleStartOptions } from './commands/lab-double-start.ts';
 import type { StatusOptions } from './commands/status.ts';
 import { LOG_FORMATS, LOG_LEVELS } from './composition/log.ts';
 import type { UpOptions } from './composition/up-settings.ts';
 import { EXIT_DONE, EXIT_USAGE } from './exit-codes.ts';
+import { GUARD_HELP } from './guard/guard-options.ts';
+import { parseDurationMs } from './guard/durations.ts';
 import { parseSizeBytes } from './sizes.ts';
 
 /**
@@ -24,6 +29,11 @@ export async function runProgram(
   args: readonly string[],
   context: CommandContext,
 ): Promise<number> {
+  // It is also a program of its own, without this one, and what stands behind its `--` is not ours.
+  if (args[0] === 'guard') {
+    const { runGuardCommand } = await import('./guard/main.ts');
+    return runGuardCommand(args.slice(1));
+  }
   let status = EXIT_DONE;
   const program = buildProgram(context, (value) => {
     status = value;
@@ -55,6 +65,9 @@ function buildProgram(context: CommandContext, setStatus: (status: number) => vo
   addUp(program, context, setStatus);
   addStatus(program, context, setStatus);
   addDevice(program, context, setStatus);
+  addForensics(program, context, setStatus);
+  addLab(program, context, setStatus);
+  addGuard(program);
   program
     .command('version')
     .description('show the versions of dozo and of what it runs on')
@@ -96,6 +109,16 @@ function addUp(
     .option('--domain <name>', 'serve buckets as NAME.<name> too; may be repeated', collect, [])
     .option('--tls-cert <file>', 'certificate chain (PEM): serve https')
     .option('--tls-key <file>', 'its key (PEM)')
+    .option(
+      '--wait',
+      'wait for whoever holds the device instead of refusing; takes over when its lease is over',
+      false,
+    )
+    .option(
+      '--release-quarantine',
+      'you say that no earlier holder of the device runs any more: give back the space kept for them',
+      false,
+    )
     .option('--ready-file <file>', 'write endpoint and pid here, as JSON, once it serves')
     .addOption(
       new Option('--log-level <level>', 'least important lines to log')
@@ -146,6 +169,13 @@ function addDevice(
     .command('format <path>')
     .description('make an empty device; refused when anything is there')
     .option('--size <size>', 'make a file of this size first', parseSize)
+    .option('--local', 'only this machine can reach it, by one path: a takeover never waits', false)
+    .option('--beat <time>', 'how often a holder shows that it lives (default: 1s)', parseDuration)
+    .option(
+      '--lease <time>',
+      'how long that counts, three beats at least (default: 5s)',
+      parseDuration,
+    )
     .option('--force', 'also when something is there: says what will be lost', false)
     .option('--yes', 'with --force: do not ask', false)
     .action(async (path: string, options: FormatOptions) => {
@@ -169,12 +199,80 @@ function addDevice(
       setStatus(await runDeviceVerify(context, path, options));
     });
   device
+    .command('release-quarantine <path>')
+    .description(
+      'say that earlier holders are certainly dead, and give back the space kept for them',
+    )
+    .option('--claim <incarnation>', 'only this one; may be repeated', collectIncarnations, [])
+    .option('--yes', 'do not ask', false)
+    .action(async (path: string, options: ReleaseQuarantineOptions) => {
+      const { runReleaseQuarantine } = await import('./commands/device-release-quarantine.ts');
+      setStatus(await runReleaseQuarantine(context, path, options));
+    });
+  device
     .command('restore-superblock <path>')
     .description('put the copy of the superblock in the place of a damaged one')
     .action(async (path: string) => {
       const { runRestoreSuperblock } = await import('./commands/device-restore-superblock.ts');
       setStatus(await runRestoreSuperblock(context, path));
     });
+}
+
+function addForensics(
+  program: Command,
+  context: CommandContext,
+  setStatus: (status: number) => void,
+): void {
+  program
+    .command('forensics <path>')
+    .description('tell who held a device or a guarded volume when, and whether two did at one time')
+    .option('--json', 'as JSON', false)
+    .option('--svg <file>', 'draw the timeline into this file')
+    .addHelpText(
+      'after',
+      '\nTakes no lock and changes nothing, also while the device is in use.\nStatus 0: one writer at a time. 11: two at once. See docs/operations/forensics.md.',
+    )
+    .action(async (path: string, options: ForensicsOptions) => {
+      const { runForensics } = await import('./commands/forensics.ts');
+      setStatus(await runForensics(context, path, options));
+    });
+}
+
+function addLab(
+  program: Command,
+  context: CommandContext,
+  setStatus: (status: number) => void,
+): void {
+  const lab = program
+    .command('lab')
+    .description(
+      'experiments on this machine that show what Dozo is for; they clear up after them',
+    );
+  lab
+    .command('double-start')
+    .description('two daemons on one disk: a naive one, LevelDB, and Dozo by six ways in; a minute')
+    .option(
+      '--directory <dir>',
+      'where to make the directory of the lab (default: that for temporary files)',
+    )
+    .option('--control', 'also Dozo with every layer off, which must be damaged', false)
+    .option('--json', 'the result as JSON, without the story', false)
+    .addHelpText(
+      'after',
+      '\nAs root it plays everything; else what needs no root. See docs/operations/lab.md.',
+    )
+    .action(async (options: LabDoubleStartOptions) => {
+      const { runLabDoubleStart } = await import('./commands/lab-double-start.ts');
+      setStatus(await runLabDoubleStart(context, options));
+    });
+}
+
+/** For the help alone: it parses its own arguments, see {@link runProgram}. */
+function addGuard(program: Command): void {
+  const guard = program
+    .command('guard')
+    .description('run any program only while it holds the claim of a volume');
+  guard.helpInformation = () => GUARD_HELP;
 }
 
 function parsePort(text: string): number {
@@ -193,4 +291,17 @@ function parseSize(text: string): number {
 
 function collect(value: string, previous: readonly string[]): readonly string[] {
   return [...previous, value];
+}
+
+function parseDuration(text: string): number {
+  const durationMs = parseDurationMs(text);
+  if (durationMs !== undefined) return durationMs;
+  throw new InvalidArgumentError('A time is a number with ms, s or m, such as 500ms or 5s.');
+}
+
+function collectIncarnations(text: string, previous: readonly number[]): readonly number[] {
+  const incarnation = /^\d{1,15}$/.test(text) ? Number(text) : 0;
+  if (incarnation < 1)
+    throw new InvalidArgumentError('A claim is named by its incarnation: 1, 2, ...');
+  return [...previous, incarnation];
 }

@@ -19,6 +19,11 @@ import { formatSize } from '../sizes.ts';
 export interface FormatOptions {
   /** In bytes: make a file of this size first. */
   readonly size?: number;
+  /** Only this machine can reach it, by one path. */
+  readonly local: boolean;
+  /** Beat interval and lease of its claims, in ms; default: those of the engine. */
+  readonly beat?: number;
+  readonly lease?: number;
   readonly force: boolean;
   readonly yes: boolean;
 }
@@ -31,7 +36,7 @@ export async function runDeviceFormat(
 ): Promise<number> {
   const clock = await context.openClock();
   const format = (device: Device, force: boolean): Promise<void> =>
-    formatOne(context, clock, device, force);
+    formatOne(context, clock, device, { ...options, force });
   if (options.size !== undefined) {
     const sizeBytes = options.size;
     await createDeviceFile({ path, sizeBytes, prepare: (device) => format(device, false) });
@@ -68,9 +73,13 @@ async function formatOne(
   { random }: CommandContext,
   clock: Clock,
   device: Device,
-  force: boolean,
+  { force, local, beat, lease }: FormatOptions,
 ): Promise<void> {
-  await formatDevice({ device, clock, random, force });
+  await formatDevice({
+    ...{ device, clock, random, force, isLocal: local },
+    ...(beat === undefined ? {} : { beatIntervalMs: beat }),
+    ...(lease === undefined ? {} : { leaseMs: lease }),
+  });
 }
 
 /** What would be lost, in words; undefined when nothing was found. */

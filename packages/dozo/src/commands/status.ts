@@ -4,13 +4,14 @@ import { inspectDevice } from '@dozo/engine';
 
 import type { CommandContext } from '../command-context.ts';
 import { askDaemon } from '../composition/daemon-status.ts';
-import type { DaemonStatus } from '../composition/daemon-status.ts';
+import type { DaemonStatus, EngineStatus } from '../composition/daemon-status.ts';
 import { dataDirectoryAt, defaultDataDirectory } from '../composition/data-directory.ts';
 import type { DataDirectory } from '../composition/data-directory.ts';
 import { deviceReportText, reportDevice } from '../composition/device-report.ts';
 import { openDeviceToLook } from '../composition/open-device.ts';
 import { readRuntimeFile } from '../composition/runtime-file.ts';
 import { EXIT_DONE, EXIT_NOT_RUNNING } from '../exit-codes.ts';
+import { isoTime } from '../forensics/wording.ts';
 import { formatSize } from '../sizes.ts';
 
 export interface StatusOptions {
@@ -86,11 +87,44 @@ function runningText(status: DaemonStatus): string {
       `  keys          ${keyCount}`,
       `  segments      ${freeSegmentCount} of ${segmentCount} free`,
     );
+    lines.push(...claimLines(engine, status.device));
     if (checksumErrorCount > 0) {
       lines.push(`  DAMAGE        ${checksumErrorCount} reads met a wrong checksum; see the log`);
     }
   }
   return `${lines.join('\n')}\n`;
+}
+
+function claimLines(engine: EngineStatus, device: string): readonly string[] {
+  const { claim, state, quarantinedClaims, quarantinedSegmentCount, segmentBytes } = engine;
+  const lines: string[] = [];
+  if (claim !== undefined) {
+    const { incarnation, sinceWallMs, leaseLeftMs, leaseMs, beatIntervalMs, isLocal } = claim;
+    const lease =
+      state !== 'open'
+        ? `over: ${state}`
+        : leaseLeftMs > 0
+          ? `${leaseLeftMs} of ${leaseMs} ms left`
+          : 'lapsed: the next beat renews it, or shows who took over';
+    lines.push(
+      `  claim         ${incarnation}, since ${isoTime(sinceWallMs)}${isLocal ? '; local' : ''}`,
+      `  lease         ${lease}; a beat every ${beatIntervalMs} ms`,
+    );
+  }
+  if (quarantinedClaims.length > 0) {
+    const space = formatSize(quarantinedSegmentCount * segmentBytes);
+    lines.push(
+      `  QUARANTINE    ${quarantinedSegmentCount} segments (${space}) are kept apart for earlier holders that are not proved dead:`,
+    );
+    for (const { incarnation, processId, host, podName, fencedAt } of quarantinedClaims) {
+      const pod = podName === '' ? '' : `, pod ${podName}`;
+      lines.push(
+        `    claim ${incarnation}: process ${processId} on host ${host}${pod}, fenced ${fencedAt}`,
+      );
+    }
+    lines.push(`    what they wrote: dozo forensics ${device}`);
+  }
+  return lines;
 }
 
 function json(value: object): string {

@@ -23,6 +23,7 @@ import { claimHolder } from './claim-holder.ts';
 import { logClaimProgress } from './claim-progress.ts';
 import { provideCredentials } from './credentials.ts';
 import type { Credentials } from './credentials.ts';
+import { engineStatus } from './daemon-status.ts';
 import type { DaemonStatus } from './daemon-status.ts';
 import { dataDirectoryError, ensureDataDirectory } from './data-directory.ts';
 import { endpointUrl } from './endpoint.ts';
@@ -214,7 +215,7 @@ export class Daemon {
       uptimeMs: Math.round(this.#parts.clock.monotonicMs() - this.#startedAtMs),
       node: process.versions.node,
       residentBytes: process.memoryUsage.rss(),
-      ...(engine === undefined ? {} : { engine }),
+      ...(engine === undefined ? {} : { engine: engineStatus(engine) }),
       ...(this.#s3 === undefined ? {} : { s3: this.#s3.stats() }),
     };
   }

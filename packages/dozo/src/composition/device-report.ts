@@ -1,9 +1,11 @@
 /** What a device says of itself, for people and as JSON. */
 import { hexOfBytes } from '@dozo/base';
-import type { Slot } from '@dozo/claim';
-import { describeClaim } from '@dozo/claim';
+import type { ClaimState, Slot } from '@dozo/claim';
+import { assessRing, describeClaim } from '@dozo/claim';
 import type { DeviceInspection } from '@dozo/engine';
 
+import { isoTime } from '../forensics/wording.ts';
+import { formatDuration } from '../guard/durations.ts';
 import { formatSize } from '../sizes.ts';
 
 /** One claim of the ring, without what only the engine needs. */
@@ -16,7 +18,10 @@ export interface ClaimReport {
   /** ISO 8601. */
   readonly since: string;
   readonly lastWritten: string;
+  readonly beatCount: number;
   readonly reservedSegments: readonly number[];
+  /** Lower than the newest, and not proved dead: its segments are kept apart for it. */
+  readonly isQuarantined: boolean;
   readonly failedFlush?: { readonly at: string; readonly cause: string };
 }
 
@@ -32,10 +37,40 @@ export interface DeviceReport {
   readonly segmentBytes: number;
   readonly keyBytesMax: number;
   readonly valueBytesMax: number;
+  /** What all who claim it agree on. */
+  readonly beatIntervalMs: number;
+  readonly leaseMs: number;
+  readonly isLocal: boolean;
   readonly claimSlots: number;
   readonly lostClaimSlots: readonly number[];
   /** Newest first; the first one holds the device or held it last. */
   readonly claims: readonly ClaimReport[];
+  /** What is kept apart for claims that are not proved dead, in all. */
+  readonly quarantine: {
+    readonly claimCount: number;
+    readonly segmentCount: number;
+    readonly bytes: number;
+  };
+}
+
+/**
+ * Claims below the newest that are not proved dead, newest first, as far as the ring alone shows it. A
+ * claimant may know more: that it holds the very lock of one of them, or that the machine was started
+ * again.
+ */
+export function quarantinedClaims({ ring, superblock }: DeviceInspection): readonly Slot[] {
+  const witness = {
+    bootId: '',
+    lockIdentity: { kind: 'none', name: '' },
+    isLocal: superblock.isLocal,
+  } as const;
+  const { unproven } = assessRing(ring, superblock.geometry.ringSlotCount, witness);
+  return unproven.map(({ slot }) => slot).filter((slot) => slot !== ring.newest);
+}
+
+/** The segments that are kept apart for these claims, each once. */
+export function segmentsKeptFor(claims: readonly Slot[]): ReadonlySet<number> {
+  return new Set(claims.flatMap(({ reservation }) => reservation));
 }
 
 /** Makes the report of an inspected device. */
@@ -45,7 +80,9 @@ export function reportDevice(
   inspection: DeviceInspection,
 ): DeviceReport {
   const { superblock, limits } = inspection;
-  const { geometry } = superblock;
+  const { geometry, beatIntervalMs, leaseMs, isLocal } = superblock;
+  const quarantined = quarantinedClaims(inspection);
+  const segmentCount = segmentsKeptFor(quarantined).size;
   return {
     path,
     deviceId: hexOfBytes(superblock.deviceId),
@@ -57,9 +94,15 @@ export function reportDevice(
     segmentBytes: geometry.segmentPayloadBytes,
     keyBytesMax: limits.keyBytesMax,
     valueBytesMax: limits.valueBytesMax,
+    ...{ beatIntervalMs, leaseMs, isLocal },
     claimSlots: geometry.ringSlotCount,
     lostClaimSlots: inspection.lostSlots,
-    claims: inspection.claims.map(reportClaim),
+    claims: inspection.claims.map((slot) => reportClaim(slot, quarantined.includes(slot))),
+    quarantine: {
+      claimCount: quarantined.length,
+      segmentCount,
+      bytes: segmentCount * geometry.segmentStrideBytes,
+    },
   };
 }
 
@@ -67,11 +110,16 @@ export function reportDevice(
 export function deviceReportText(report: DeviceReport, newest: Slot | undefined): string {
   const { segmentCount, segmentBytes, claims, lostClaimSlots } = report;
   const [last] = claims;
+  const { beatIntervalMs, leaseMs, isLocal } = report;
+  const reach = isLocal
+    ? 'local: only this machine reaches it'
+    : 'other machines may reach it: a takeover without proof waits for the lease';
   const lines = [
     `${report.path}: a Dozo device of ${formatSize(report.sizeBytes)}`,
     `  id            ${report.deviceId}`,
     `  formatted     ${report.created}`,
     `  segments      ${segmentCount} of ${formatSize(segmentBytes)}; ${formatSize(report.usableBytes)} can hold data`,
+    `  lease         ${formatDuration(leaseMs)}, a beat every ${formatDuration(beatIntervalMs)}; ${reach}`,
     `  claims        ${claims.length} remembered, room for ${report.claimSlots}`,
     `  newest claim  ${newest === undefined ? 'none: never used' : describeClaim(newest)}`,
   ];
@@ -80,20 +128,46 @@ export function deviceReportText(report: DeviceReport, newest: Slot | undefined)
     lines.push(
       `    its lock    ${kind === 'none' ? 'none that others can rely on' : `${kind} ${name}`}`,
     );
-    lines.push(`    written     ${last.lastWritten}`);
+    lines.push(`    written     ${last.lastWritten}${beatsInWords(last)}`);
     lines.push(`    reserved    ${last.reservedSegments.join(', ') || 'nothing'}`);
     if (last.failedFlush !== undefined) {
       const { at, cause } = last.failedFlush;
       lines.push(`    FAILED      a write or flush failed at ${at}: ${cause}`);
     }
   }
+  lines.push(...quarantineLines(report));
   if (lostClaimSlots.length > 0) {
     lines.push(`  DAMAGED       claim slots ${lostClaimSlots.join(', ')} cannot be read`);
   }
   return `${lines.join('\n')}\n`;
 }
 
-function reportClaim(slot: Slot): ClaimReport {
+function beatsInWords({ state, beatCount }: ClaimReport): string {
+  const isOver: Readonly<Record<ClaimState, boolean>> = {
+    ...{ claiming: false, held: false, released: true, stopped: true },
+  };
+  return isOver[state] ? '' : ` (beat ${beatCount})`;
+}
+
+function quarantineLines({ path, claims, quarantine }: DeviceReport): readonly string[] {
+  const { claimCount, segmentCount, bytes } = quarantine;
+  if (claimCount === 0) return [];
+  const lines = [
+    `  QUARANTINE    ${claimCount} earlier ${claimCount === 1 ? 'claim is' : 'claims are'} not proved dead; ${segmentCount} segments (${formatSize(bytes)}) are kept apart`,
+  ];
+  for (const { incarnation, holder, lastWritten, isQuarantined } of claims) {
+    if (!isQuarantined) continue;
+    const pod = holder.podName === undefined ? '' : `, pod ${holder.podName}`;
+    lines.push(
+      `    claim ${incarnation}: process ${holder.processId} on host ${holder.host}${pod}, last beat ${lastWritten}`,
+    );
+  }
+  lines.push(`    what they wrote: dozo forensics ${path}`);
+  lines.push(`    if they are certainly dead: dozo device release-quarantine ${path}`);
+  return lines;
+}
+
+function reportClaim(slot: Slot, isQuarantined: boolean): ClaimReport {
   const { failedFlush } = slot;
   return {
     incarnation: slot.identity.incarnation,
@@ -103,15 +177,11 @@ function reportClaim(slot: Slot): ClaimReport {
     lock: slot.lockIdentity,
     since: isoTime(slot.sinceWallMs),
     lastWritten: isoTime(slot.lastWallMs),
+    beatCount: slot.beatCounter,
     reservedSegments: slot.reservation,
+    isQuarantined,
     ...(failedFlush === undefined
       ? {}
       : { failedFlush: { at: isoTime(failedFlush.wallMs), cause: failedFlush.cause } }),
   };
-}
-
-/** A time that was read from a disk may be any number. */
-function isoTime(wallMs: number): string {
-  const time = new Date(wallMs);
-  return Number.isNaN(time.getTime()) ? `${wallMs} ms` : time.toISOString();
 }
