@@ -111,13 +111,18 @@ async function startUntil(
 }
 
 describe.runIf(whyNoLoopDevices() === undefined)('as root, with loop devices', () => {
+  // With the control: what the lab would say of an engine that does not guard its segments.
   test('the naive stores are destroyed, Dozo is intact in all six ways in', async () => {
     const directory = scratch.directory('root');
-    const { status, stdout, stderr } = await tryCommand(process.execPath, lab(directory));
+    const { status, stdout, stderr } = await tryCommand(process.execPath, [
+      ...lab(directory),
+      '--control',
+    ]);
     console.log(stdout);
     expect(stderr).toBe('');
     expect(stdout).toMatch(/naive store destroyed, LevelDB destroyed; Dozo intact in all six ways/);
     expect(status).toBe(0);
+    expect(stdout).toMatch(/^control: Dozo +started/m);
     const story = stdout.slice(0, stdout.lastIndexOf('what the second did'));
     const verified = story.replaceAll(/\s+/g, ' ').match(/all \d+ intact, verify clean/g);
     expect(verified).toHaveLength(waysIn.length);

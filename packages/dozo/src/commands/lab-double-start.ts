@@ -12,6 +12,8 @@ import { Story } from '../lab/story.ts';
 export interface LabDoubleStartOptions {
   /** Where the lab makes its directory. */
   readonly directory?: string;
+  /** Also Dozo with every layer off. */
+  readonly control: boolean;
   readonly json: boolean;
 }
 
@@ -28,7 +30,13 @@ export async function runLabDoubleStart(
   const startedMs = clock.monotonicMs();
   try {
     const directory = options.directory ?? tmpdir();
-    const report = await playLab({ directory, clock, story, signal });
+    const report = await playLab({
+      directory,
+      clock,
+      story,
+      signal,
+      hasControl: options.control,
+    });
     const tookMs = Math.round(clock.monotonicMs() - startedMs);
     const verdict = verdictOn(report);
     if (options.json) {

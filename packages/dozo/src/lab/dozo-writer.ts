@@ -6,7 +6,7 @@ import type { Device } from '@dozo/base';
 import { describeClaim } from '@dozo/claim';
 import type { ClaimSwitches } from '@dozo/claim';
 import { openEngine } from '@dozo/engine';
-import type { Engine } from '@dozo/engine';
+import type { Engine, OpenOptions } from '@dozo/engine';
 import { openFileDevice, openSystemClock, SystemRandom } from '@dozo/platform';
 
 import { claimHolder } from '../composition/claim-holder.ts';
@@ -15,6 +15,8 @@ import { daemonArguments, errorCode, errorMessage, obeyTheLab, report } from './
 import { RECORD_BYTES } from './limits.ts';
 import { writePaced } from './paced-writer.ts';
 import { recordValue } from './records.ts';
+
+type TestSwitches = NonNullable<OpenOptions['testSwitches']>;
 
 /** Arguments of the Dozo daemon. */
 export interface DozoWriterArguments {
@@ -26,10 +28,24 @@ export interface DozoWriterArguments {
   readonly withoutKernelLock: boolean;
   /** Neither watch others nor beat, and write whatever the clocks say. */
   readonly withoutLease: boolean;
+  /** Use segments without looking whose they are. */
+  readonly withoutLayout: boolean;
 }
 
 /** What is left of the claim then: the layout alone (layer L4). */
 const NO_LEASE: ClaimSwitches = { skipWatch: true, skipBeats: true, skipLeaseCheck: true };
+
+/** Then nothing is left. */
+const NO_LAYOUT: TestSwitches = {
+  ignoreQuarantine: true,
+  skipReservationConfirm: true,
+  claimSwitches: { ...NO_LEASE, skipReadAfterReservation: true },
+};
+
+function switchesOf({ withoutLease, withoutLayout }: DozoWriterArguments): TestSwitches {
+  if (withoutLayout) return NO_LAYOUT;
+  return withoutLease ? { claimSwitches: NO_LEASE } : {};
+}
 
 async function open(options: DozoWriterArguments, signal: AbortSignal): Promise<Engine> {
   const { devicePath, wait } = options;
@@ -46,7 +62,7 @@ async function open(options: DozoWriterArguments, signal: AbortSignal): Promise<
       const watchMs = progress.kind === 'watching' ? progress.watchMs : 0;
       report({ kind: 'watching', holder: `${devicePath}: ${describeClaim(holder)}`, watchMs });
     },
-    ...(options.withoutLease ? { testSwitches: { claimSwitches: NO_LEASE } } : {}),
+    testSwitches: switchesOf(options),
   });
 }
 

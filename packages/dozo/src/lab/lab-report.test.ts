@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { renderReport, verdictOn, WAYS_IN } from './lab-report.ts';
-import type { AccidentResult, LabReport, WayResult } from './lab-report.ts';
+import type { AccidentResult, LabReport, WayResult, WaySeen } from './lab-report.ts';
 import { LINE_WIDTH_MAX } from './limits.ts';
 import type { Audit } from './records.ts';
 
@@ -64,6 +64,14 @@ describe('the verdict', () => {
     expect(inWays.text).toContain('same path');
     const level = { store: 'LevelDB', ...broken } as AccidentResult;
     expect(verdictOn({ ...whole, accidents: [accident('naive store'), level] }).status).toBe(1);
+  });
+
+  test('is not good when the control survived', () => {
+    const [survivor] = ways();
+    const [damaged] = ways({ 'same path': { outcome: 'damaged', audit: bad } });
+    expect(verdictOn({ ...whole, control: survivor as WaySeen }).status).toBe(1);
+    expect(verdictOn({ ...whole, control: damaged as WaySeen }).status).toBe(0);
+    expect(renderReport({ ...whole, control: damaged as WaySeen })).toContain('control');
   });
 
   test('has a status of its own when this user could not play all six', () => {

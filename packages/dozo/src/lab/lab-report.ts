@@ -60,6 +60,8 @@ export type WayResult = { readonly way: WayIn } & (WaySeen | NotPlayed | Broken)
 export interface LabReport {
   readonly accidents: readonly AccidentResult[];
   readonly ways: readonly WayResult[];
+  /** Dozo with every layer off, if that was asked for: must be damaged. */
+  readonly control?: WaySeen | Broken;
 }
 
 /** The last line, and the status that the process ends with. */
@@ -76,10 +78,11 @@ const COLUMNS: readonly Column[] = [
 ];
 
 /** The table: the accidents first, then the ways in. */
-export function renderReport({ accidents, ways }: LabReport): string {
+export function renderReport({ accidents, ways, control }: LabReport): string {
   return renderTable(COLUMNS, [
     ...accidents.map((result) => rowOf(`${result.store}: lock file made private`, result)),
     ...ways.map((result) => rowOf(`Dozo: ${result.way}`, result)),
+    ...(control === undefined ? [] : [rowOf('control: Dozo without any layer', control)]),
   ]);
 }
 
@@ -93,7 +96,7 @@ function rowOf(
 }
 
 /** Good only if the naive store was destroyed and Dozo is intact in all six ways in. */
-export function verdictOn({ accidents, ways }: LabReport): Verdict {
+export function verdictOn({ accidents, ways, control }: LabReport): Verdict {
   const naive = accidents.map(({ store, outcome }) => `${store} ${outcome}`).join(', ');
   const intactCount = ways.filter(({ outcome }) => outcome === 'intact').length;
   const damaged = ways.filter(({ outcome }) => outcome === 'damaged').map(({ way }) => way);
@@ -112,6 +115,10 @@ export function verdictOn({ accidents, ways }: LabReport): Verdict {
   }
   if (accidents[0]?.outcome !== 'destroyed') {
     const text = `${naive}: the accident did not happen this time; Dozo intact in ${intactCount} of ${WAYS_IN.length} ways in.`;
+    return { text, status: EXIT_FAILED };
+  }
+  if (control !== undefined && control.outcome !== 'damaged') {
+    const text = `${naive}; Dozo intact in ${intactCount} of ${WAYS_IN.length} ways in, but the control, Dozo without any layer, was not damaged (${control.outcome}): the others say little.`;
     return { text, status: EXIT_FAILED };
   }
   if (unplayedCount > 0) {

@@ -41,9 +41,6 @@ export const RECORDS_TOGETHER = 300;
 /** After the first has ended the second goes on for so many more. */
 export const RECORDS_AFTER = 100;
 
-/** A daemon that has been stopped sleeps so many leases. */
-export const STOPPED_LEASES = 3;
-
 /** No step of the lab takes as long on any machine that works; then it is given up. */
 export const STEP_MS_MAX = 30_000;
 

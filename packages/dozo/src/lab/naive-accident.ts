@@ -20,7 +20,7 @@ import { formatNaiveStore, NaiveStore } from './naive-store.ts';
 import { auditRecords, expectedOf, keysOf } from './records.ts';
 import type { Audit, ExpectedRecord } from './records.ts';
 import type { Disk, Scene } from './scene.ts';
-import { tellStart } from './stage.ts';
+import { tellDisk, tellStart } from './stage.ts';
 import type { Stage } from './stage.ts';
 
 /** Plays it. Rejects with `LAB_FAILED` when something does not go as it must. */
@@ -31,7 +31,7 @@ export function playNaiveAccident(stage: Stage): Promise<AccidentSeen> {
     );
     const disk = await scene.makeDisk('disk', NAIVE_DEVICE_BYTES);
     await formatNaiveStore(disk.path);
-    stage.story.tell('disk', disk.path === disk.file ? disk.file : `${disk.path}, on ${disk.file}`);
+    tellDisk(stage.story, disk);
     const accident = new NaiveAccident(stage, scene, disk);
     const alone = await accident.playAlone();
     return accident.playTwice(alone);

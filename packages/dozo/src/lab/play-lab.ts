@@ -6,6 +6,7 @@ import { DozoError } from '@dozo/base';
 import type { Clock } from '@dozo/base';
 
 import { causeName, CommandError } from '../errors.ts';
+import { playControl } from './control.ts';
 import { tryAbilities } from './abilities.ts';
 import type { Abilities } from './abilities.ts';
 import type { AccidentResult, Broken, LabReport, WayResult } from './lab-report.ts';
@@ -23,6 +24,8 @@ export interface LabOptions {
   readonly directory: string;
   readonly clock: Clock;
   readonly story: Story;
+  /** Plays Dozo without any layer too, which must go wrong. */
+  readonly hasControl: boolean;
   /** Ends the lab; what it has made is cleared away first. */
   readonly signal: AbortSignal;
 }
@@ -48,7 +51,11 @@ export async function playLab(options: LabOptions): Promise<LabReport> {
       },
     };
     tellBeginning(stage, baseDirectory);
-    return { accidents: await playAccidents(stage), ways: await playWays(stage) };
+    const accidents = await playAccidents(stage);
+    const ways = await playWays(stage);
+    if (!options.hasControl) return { accidents, ways };
+    story.chapter('4. The control: Dozo without any layer');
+    return { accidents, ways, control: await attempt(stage, () => playControl(stage)) };
   } finally {
     rmSync(baseDirectory, { recursive: true, force: true });
   }

@@ -3,7 +3,7 @@ import type { Clock } from '@dozo/base';
 
 import type { Abilities } from './abilities.ts';
 import type { DaemonProcess } from './daemon-process.ts';
-import type { Scene } from './scene.ts';
+import type { Disk, Scene } from './scene.ts';
 import type { Story } from './story.ts';
 
 export interface Stage {
@@ -16,6 +16,11 @@ export interface Stage {
     name: string,
     play: (scene: Scene) => Promise<Result>,
   ) => Promise<Result>;
+}
+
+/** Where a disk lies. */
+export function tellDisk(story: Story, { path, file }: Disk): void {
+  story.tell('disk', path === file ? file : `${path}, on ${file}`);
 }
 
 /** What a daemon says at its start, told as part of the story. */
