@@ -4,7 +4,7 @@
  * `released` after a close, `stopped` after being fenced with nothing in doubt, a note after a write
  * or flush that failed; and nothing at all where it is not known what reached the device.
  */
-import { hasCode, sleep } from '@dozo/base';
+import { DozoError, hasCode, sleep } from '@dozo/base';
 import type { Clock, Device } from '@dozo/base';
 import { ClaimError } from '@dozo/claim';
 import type { Claim } from '@dozo/claim';
@@ -57,7 +57,11 @@ export async function finish(parts: {
   };
   // A disk that hangs must not keep a process from ending: then the slot says nothing.
   const waiting = sleep(clock, claim.settings.leaseMs);
-  await Promise.race([work().catch(() => undefined), waiting]);
+  const done = work().catch((error: unknown) => {
+    // What the device or the claim says now changes nothing; a bug of ours ends the process.
+    if (!(error instanceof DozoError)) throw error;
+  });
+  await Promise.race([done, waiting]);
   isTooLate = true;
   claim.abandon();
 }

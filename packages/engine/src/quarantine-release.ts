@@ -5,6 +5,7 @@
  * a slot points at it, and only then are the segments used again (`history-keeper.ts`). One claim after
  * the other; a claim whose writes could not be looked at keeps its quarantine until the next start.
  */
+import { DeviceError } from '@dozo/base';
 import { isSameClaim } from '@dozo/claim';
 import type { ClaimIdentity } from '@dozo/claim';
 import type { Clock, Device } from '@dozo/base';
@@ -38,7 +39,11 @@ export class QuarantineRelease {
   /** The claim is dead. Claims without a fence are passed over. */
   release(identity: ClaimIdentity, proof: ZombieNote['proof']): void {
     // A device that cannot be read leaves the quarantine as it is.
-    this.#work = this.#work.then(() => this.#release(identity, proof)).catch(() => undefined);
+    this.#work = this.#work
+      .then(() => this.#release(identity, proof))
+      .catch((error: unknown) => {
+        if (!(error instanceof DeviceError)) throw error;
+      });
   }
 
   /** Resolves when nothing is read any more. What has not been looked at stays quarantined. */

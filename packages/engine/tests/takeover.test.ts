@@ -437,6 +437,34 @@ describe('an opening that fails after the claim was taken', () => {
   });
 });
 
+test('a device in use can be looked at: each look shows one moment of its log', async () => {
+  const { until, start, reader, random } = await Machines.formatted('in use', 14);
+  const a = await start('alpha');
+  let isWriting = true;
+  let given = 0;
+  const write = async (): Promise<void> => {
+    while (isWriting) {
+      const [left, right] = [`${String(given % 20)}/l`, `${String(given % 20)}/r`];
+      const value = random.bytes(random.below(3000));
+      await a.engine.apply([
+        { kind: 'put', key: bytes(left), value },
+        { kind: 'put', key: bytes(right), value },
+      ]);
+      given++;
+    }
+  };
+  const writing = write();
+  for (let look = 0; look < 40; look++) {
+    const seen = await until(openReadOnly(reader()));
+    expect(seen.lastLsn).toBeLessThanOrEqual(given + 1);
+    // Both keys of a batch, or neither.
+    expect(seen.keyCount % 2).toBe(0);
+  }
+  isWriting = false;
+  await until(writing);
+  expect(given).toBeGreaterThan(100);
+});
+
 test('the manifest that a slot names is read for forensics, as long as it is there', async () => {
   const { until, start, reader } = await Machines.formatted('manifests');
   const a = await start('alpha');
