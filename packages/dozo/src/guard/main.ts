@@ -65,5 +65,5 @@ export async function runGuardCommand(args: readonly string[]): Promise<number> 
   }
 }
 
-// The processes that a guard starts run this file itself.
-if (process.argv[1] === import.meta.filename) await main(process.argv.slice(2));
+// The processes that a guard starts run this file itself. (A single file begins in `single-file/`.)
+if (!isSea() && process.argv[1] === import.meta.filename) void main(process.argv.slice(2));
