@@ -15,7 +15,7 @@ import type { DeviceInspection, Engine } from '@dozo/engine';
 
 import type { CommandContext } from '../command-context.ts';
 import { claimHolder } from '../composition/claim-holder.ts';
-import { segmentsKeptFor } from '../composition/device-report.ts';
+import { readQuarantine } from '../composition/device-report.ts';
 import { openDeviceAlone } from '../composition/open-device.ts';
 import { watchForLife } from '../composition/signs-of-life.ts';
 import { CommandError } from '../errors.ts';
@@ -48,14 +48,17 @@ export async function runReleaseQuarantine(
       );
       return EXIT_DONE;
     }
-    context.errorOutput.write(listing(path, claims, inspection));
+    const { segmentsOf } = await readQuarantine(device, inspection);
+    const { segmentStrideBytes } = inspection.superblock.geometry;
+    const bytesOf = (of: readonly Slot[]): number =>
+      new Set(of.flatMap(segmentsOf)).size * segmentStrideBytes;
+    context.errorOutput.write(listing(path, claims, bytesOf));
     await refuseLiving(device, clock, inspection, claims);
     await confirm(context, path, options.yes);
     await release(context, { device, clock, claims });
-    const bytes = bytesKeptFor(claims, inspection);
     const count = claims.length;
     context.output.write(
-      `${path}: ${count} ${plural('claim', count)} released, ${formatSize(bytes)} can be used again; what was found there: dozo forensics ${path}\n`,
+      `${path}: ${count} ${plural('claim', count)} released, ${formatSize(bytesOf(claims))} can be used again; what was found there: dozo forensics ${path}\n`,
     );
     return EXIT_DONE;
   } finally {
@@ -110,14 +113,18 @@ function choose(
   return claims.filter(({ identity }) => incarnations.includes(identity.incarnation));
 }
 
-function listing(path: string, claims: readonly Slot[], inspection: DeviceInspection): string {
+function listing(
+  path: string,
+  claims: readonly Slot[],
+  bytesOf: (of: readonly Slot[]) => number,
+): string {
   const lines = [`${path}: these earlier holders are not proved dead:`];
   for (const slot of claims) {
-    const { identity, holder, sinceWallMs, lastWallMs, reservation } = slot;
+    const { identity, holder, sinceWallMs, lastWallMs } = slot;
     lines.push(
       `  claim ${identity.incarnation} (nonce ${hexOfBytes(identity.nonce).slice(0, 8)}): ${whoIs(holder)}`,
       `    since ${isoTime(sinceWallMs)}, last beat ${isoTime(lastWallMs)}`,
-      `    ${reservation.length} ${plural('segment', reservation.length)}, ${formatSize(bytesKeptFor([slot], inspection))}`,
+      `    ${formatSize(bytesOf([slot]))} kept apart for it`,
     );
   }
   lines.push(
@@ -126,10 +133,6 @@ function listing(path: string, claims: readonly Slot[], inspection: DeviceInspec
     'unreachable: one that wakes up would write where new data is, and DESTROY it.',
   );
   return `${lines.join('\n')}\n`;
-}
-
-function bytesKeptFor(claims: readonly Slot[], { superblock }: DeviceInspection): number {
-  return segmentsKeptFor(claims).size * superblock.geometry.segmentStrideBytes;
 }
 
 async function refuseLiving(

@@ -2,7 +2,7 @@
 import { inspectDevice } from '@dozo/engine';
 
 import type { CommandContext } from '../command-context.ts';
-import { deviceReportText, reportDevice } from '../composition/device-report.ts';
+import { deviceReportText, readQuarantine, reportDevice } from '../composition/device-report.ts';
 import { openDeviceToLook } from '../composition/open-device.ts';
 import { EXIT_DONE } from '../exit-codes.ts';
 
@@ -19,7 +19,8 @@ export async function runDeviceShow(
   const device = await openDeviceToLook(path);
   try {
     const inspection = await inspectDevice(device);
-    const report = reportDevice(path, device.sizeBytes, inspection);
+    const quarantine = await readQuarantine(device, inspection);
+    const report = reportDevice(path, device.sizeBytes, inspection, quarantine);
     context.output.write(
       options.json
         ? `${JSON.stringify(report, undefined, 2)}\n`

@@ -7,7 +7,7 @@ import { askDaemon } from '../composition/daemon-status.ts';
 import type { DaemonStatus, EngineStatus } from '../composition/daemon-status.ts';
 import { dataDirectoryAt, defaultDataDirectory } from '../composition/data-directory.ts';
 import type { DataDirectory } from '../composition/data-directory.ts';
-import { deviceReportText, reportDevice } from '../composition/device-report.ts';
+import { deviceReportText, readQuarantine, reportDevice } from '../composition/device-report.ts';
 import { openDeviceToLook } from '../composition/open-device.ts';
 import { readRuntimeFile } from '../composition/runtime-file.ts';
 import { EXIT_DONE, EXIT_NOT_RUNNING } from '../exit-codes.ts';
@@ -62,7 +62,8 @@ async function inspect(
   }
   try {
     const inspection = await inspectDevice(device);
-    const report = reportDevice(path, device.sizeBytes, inspection);
+    const quarantine = await readQuarantine(device, inspection);
+    const report = reportDevice(path, device.sizeBytes, inspection, quarantine);
     return { report, text: deviceReportText(report, inspection.newestClaim) };
   } finally {
     await device.close();

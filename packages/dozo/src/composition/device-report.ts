@@ -1,8 +1,10 @@
 /** What a device says of itself, for people and as JSON. */
-import { hexOfBytes } from '@dozo/base';
+import { hasCode, hexOfBytes } from '@dozo/base';
+import type { Device } from '@dozo/base';
 import type { ClaimState, Slot } from '@dozo/claim';
-import { assessRing, describeClaim } from '@dozo/claim';
-import type { DeviceInspection } from '@dozo/engine';
+import { assessRing, describeClaim, isSameClaim } from '@dozo/claim';
+import { readManifestOf } from '@dozo/engine';
+import type { DeviceInspection, Fence } from '@dozo/engine';
 
 import { isoTime } from '../forensics/wording.ts';
 import { formatDuration } from '../guard/durations.ts';
@@ -53,24 +55,51 @@ export interface DeviceReport {
   };
 }
 
+/** What is kept apart on a device, and for whom. */
+export interface Quarantine {
+  /** Claims below the newest that are not proved dead, newest first. */
+  readonly claims: readonly Slot[];
+  /** Segments by claim, and in all, each once: also those of dead claims that nobody has looked at yet. */
+  readonly segmentsOf: (claim: Slot) => readonly number[];
+  readonly segments: ReadonlySet<number>;
+}
+
 /**
- * Claims below the newest that are not proved dead, newest first, as far as the ring alone shows it. A
- * claimant may know more: that it holds the very lock of one of them, or that the machine was started
- * again.
+ * Reads what is kept apart. The ring says for whom, as far as it alone can: a claimant may know more (that
+ * it holds the very lock of one of them, or that the machine was started again). The fences say which
+ * segments; for claims without one, their slots do.
  */
-export function quarantinedClaims({ ring, superblock }: DeviceInspection): readonly Slot[] {
+export async function readQuarantine(
+  device: Device,
+  { ring, superblock }: DeviceInspection,
+): Promise<Quarantine> {
   const witness = {
     bootId: '',
     lockIdentity: { kind: 'none', name: '' },
     isLocal: superblock.isLocal,
   } as const;
   const { unproven } = assessRing(ring, superblock.geometry.ringSlotCount, witness);
-  return unproven.map(({ slot }) => slot).filter((slot) => slot !== ring.newest);
+  const claims = unproven.map(({ slot }) => slot).filter((slot) => slot !== ring.newest);
+  const fences = await readFences(device, superblock, ring.newestWithCheckpoint);
+  const segmentsOf = ({ identity, reservation }: Slot): readonly number[] =>
+    fences.find((fence) => isSameClaim(fence.identity, identity))?.segments ?? reservation;
+  const segments = [...claims.map(segmentsOf), ...fences.map((fence) => fence.segments)];
+  return { claims, segmentsOf, segments: new Set(segments.flat()) };
 }
 
-/** The segments that are kept apart for these claims, each once. */
-export function segmentsKeptFor(claims: readonly Slot[]): ReadonlySet<number> {
-  return new Set(claims.flatMap(({ reservation }) => reservation));
+async function readFences(
+  device: Device,
+  superblock: DeviceInspection['superblock'],
+  slot: Slot | undefined,
+): Promise<readonly Fence[]> {
+  if (slot === undefined) return [];
+  try {
+    return (await readManifestOf(device, superblock, slot))?.history.fences ?? [];
+  } catch (error) {
+    // What the ring says is shown all the same.
+    if (hasCode(error, 'DEVICE_READ_FAILED')) return [];
+    throw error;
+  }
 }
 
 /** Makes the report of an inspected device. */
@@ -78,11 +107,11 @@ export function reportDevice(
   path: string,
   sizeBytes: number,
   inspection: DeviceInspection,
+  quarantine: Quarantine,
 ): DeviceReport {
   const { superblock, limits } = inspection;
   const { geometry, beatIntervalMs, leaseMs, isLocal } = superblock;
-  const quarantined = quarantinedClaims(inspection);
-  const segmentCount = segmentsKeptFor(quarantined).size;
+  const segmentCount = quarantine.segments.size;
   return {
     path,
     deviceId: hexOfBytes(superblock.deviceId),
@@ -97,9 +126,9 @@ export function reportDevice(
     ...{ beatIntervalMs, leaseMs, isLocal },
     claimSlots: geometry.ringSlotCount,
     lostClaimSlots: inspection.lostSlots,
-    claims: inspection.claims.map((slot) => reportClaim(slot, quarantined.includes(slot))),
+    claims: inspection.claims.map((slot) => reportClaim(slot, quarantine.claims.includes(slot))),
     quarantine: {
-      claimCount: quarantined.length,
+      claimCount: quarantine.claims.length,
       segmentCount,
       bytes: segmentCount * geometry.segmentStrideBytes,
     },
@@ -151,10 +180,15 @@ function beatsInWords({ state, beatCount }: ClaimReport): string {
 
 function quarantineLines({ path, claims, quarantine }: DeviceReport): readonly string[] {
   const { claimCount, segmentCount, bytes } = quarantine;
-  if (claimCount === 0) return [];
-  const lines = [
-    `  QUARANTINE    ${claimCount} earlier ${claimCount === 1 ? 'claim is' : 'claims are'} not proved dead; ${segmentCount} segments (${formatSize(bytes)}) are kept apart`,
-  ];
+  if (segmentCount === 0) return [];
+  const space = `${segmentCount} segments (${formatSize(bytes)}) are kept apart`;
+  if (claimCount === 0) {
+    return [
+      `  QUARANTINE    ${space} for dead claims; the next start looks at them and frees them`,
+    ];
+  }
+  const doubt = claimCount === 1 ? '1 earlier claim is' : `${claimCount} earlier claims are`;
+  const lines = [`  QUARANTINE    ${doubt} not proved dead; ${space}`];
   for (const { incarnation, holder, lastWritten, isQuarantined } of claims) {
     if (!isQuarantined) continue;
     const pod = holder.podName === undefined ? '' : `, pod ${holder.podName}`;

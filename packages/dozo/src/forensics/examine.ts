@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises';
 import { CodecError, alignedBytes } from '@dozo/base';
 import type { Clock, Device } from '@dozo/base';
 import { CLAIM_FILE_HEADER_BYTES, decodeClaimFileHeader } from '@dozo/claim';
+import type { ClaimFileHeader } from '@dozo/claim';
 import { CLAIM_FILE_NAME } from '@dozo/platform';
 
 import { openDeviceToLook } from '../composition/open-device.ts';
@@ -35,9 +36,7 @@ export async function examine(
 }
 
 /** Undefined for what does not begin as a claim file does. */
-async function readClaimFileHeader(
-  device: Device,
-): Promise<ReturnType<typeof decodeClaimFileHeader> | undefined> {
+async function readClaimFileHeader(device: Device): Promise<ClaimFileHeader | undefined> {
   if (device.sizeBytes < CLAIM_FILE_HEADER_BYTES) return undefined;
   const block = alignedBytes(CLAIM_FILE_HEADER_BYTES);
   await device.readUncached(0, block);

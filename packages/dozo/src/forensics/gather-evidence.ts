@@ -9,15 +9,8 @@
  */
 import { hasCode, sleep } from '@dozo/base';
 import type { Clock, Device } from '@dozo/base';
-import {
-  SLOT_BYTES,
-  compareIdentities,
-  decodeClaimFileHeader,
-  isSameClaim,
-  readRing,
-  ringOf,
-} from '@dozo/claim';
-import type { Ring, RingPlace, RingSlot, Slot } from '@dozo/claim';
+import { SLOT_BYTES, compareIdentities, isSameClaim, readRing, ringOf } from '@dozo/claim';
+import type { ClaimFileHeader, Ring, RingPlace, RingSlot, Slot } from '@dozo/claim';
 import { readManifestOf, rescueSuperblock, scanZombie } from '@dozo/engine';
 import type { Manifest, Superblock } from '@dozo/engine';
 
@@ -33,14 +26,6 @@ export interface GatherOptions {
   /** What a scan of segments has come to: they are the long part. */
   readonly onScan?: (claimsDone: number, claimsTotal: number) => void;
 }
-
-/** Of a claim file: where its ring lies. */
-export type ClaimFileParts = Pick<
-  ReturnType<typeof decodeClaimFileHeader>,
-  'place' | 'settings'
-> & {
-  readonly createdWallMs: number;
-};
 
 /**
  * Gathers from a device. Rejects as opening does with `DEVICE_NOT_DOZO`, `DEVICE_VERSION_UNKNOWN`, and
@@ -81,7 +66,7 @@ export async function gatherFromDevice(options: GatherOptions): Promise<Evidence
 /** Gathers from a claim file whose header was read. */
 export async function gatherFromClaimFile(
   options: GatherOptions,
-  { place, settings, createdWallMs }: ClaimFileParts,
+  { place, settings, createdWallMs }: ClaimFileHeader,
 ): Promise<Evidence> {
   const { device, clock, path } = options;
   const gaps: Gap[] = [];

@@ -41,7 +41,7 @@ const TITLES: Readonly<Record<VerdictKind, string>> = {
 /** The whole report, with a newline at its end. */
 export function reportText(caseFile: CaseFile): string {
   const { verdict, overlaps, evidence } = caseFile;
-  const lines = [...head(caseFile), '', TITLES[verdict.kind]];
+  const lines = [...head(caseFile), '', titleOf(caseFile)];
   for (const sentence of verdict.sentences) lines.push(...wrapped(sentence, '  '));
   for (const { text, command } of verdict.nextSteps) {
     const end = command === undefined ? '.' : '';
@@ -65,6 +65,11 @@ export function reportText(caseFile: CaseFile): string {
     }
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** A guarded volume has no layout of ours that would keep anybody apart. */
+function titleOf({ verdict: { kind }, evidence }: CaseFile): string {
+  return kind === 'overlap' && evidence.device === undefined ? 'TWO RAN AT ONCE' : TITLES[kind];
 }
 
 function head({ evidence }: CaseFile): readonly string[] {

@@ -59,6 +59,9 @@ export function judge(
       nextSteps.push({
         text: 'find out why the first was still running and what started the second; stop the one that should not run',
       });
+      if (evidence.device === undefined) {
+        nextSteps.push({ text: "check the data with the guarded program's own means" });
+      }
     } else {
       nextSteps.push({
         text: 'stop both, then look for damage:',
@@ -66,7 +69,7 @@ export function judge(
       });
     }
   }
-  tellOfUnproven(rows, evidence, sentences, nextSteps);
+  tellOfUnproven(rows, evidence, sentences, kind === 'damage-possible' ? [] : nextSteps);
   tellOfFailures(rows, evidence, sentences, nextSteps);
   if (evidence.gaps.length > 0) {
     const count = evidence.gaps.length;
@@ -119,6 +122,11 @@ function tell(overlap: Overlap, thing: string, evidence: Evidence): readonly str
         `This rests on the clocks of two machines: if they differed by more than ${duration(evidence.settings.leaseMs)} then, there may have been no overlap.`,
       );
     }
+  }
+  if (evidence.device === undefined) {
+    sentences.push(
+      'Only the claim keeps guarded programs apart: if both wrote in that time, their writes may have met.',
+    );
   }
   if (sharedSegments.length > 0) {
     const count = sharedSegments.length;
