@@ -2,10 +2,13 @@
  * What `npm run build` makes, packed and installed into an empty directory, is a working `dozo`: on
  * the Node that comes along, and started by whatever older one the machine has.
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { DozoServer } from './harness/dozo-server.ts';
 import { signedExchange } from './harness/raw-http.ts';
 import { runCommand, tryCommand } from './harness/run-command.ts';
@@ -16,6 +19,8 @@ const root = join(import.meta.dirname, '..');
 const scratch = new Scratch('published', tmpdir());
 const installed = scratch.directory('installed');
 const dozo = join(installed, 'node_modules', '.bin', 'dozo');
+const tarballs = scratch.directory('tarballs');
+const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 
 /** The PATH of a shell outside this checkout: the machine's own Node. */
 const machinePath = (process.env['PATH'] ?? '')
@@ -26,7 +31,6 @@ const machinePath = (process.env['PATH'] ?? '')
 beforeAll(async () => {
   await runCommand(process.execPath, [join(root, 'tools', 'build.ts')]);
   const packages = readdirSync(join(root, 'build', 'packages'));
-  const tarballs = scratch.directory('tarballs');
   const folders = packages.map((name) => join(root, 'build', 'packages', name));
   await runCommand('npm', ['pack', '--pack-destination', tarballs, ...folders]);
   writeFileSync(join(installed, 'package.json'), '{ "private": true }\n');
@@ -76,7 +80,6 @@ test('types come along: a program that imports a published package compiles', as
     "import { crc32c } from '@dozo/base';\nconst sum: number = crc32c(new Uint8Array(4));\n" +
       'if (sum < 0) throw new Error(String(sum));\n',
   );
-  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   const outcome = await tryCommand(
     process.execPath,
     [tsc, '--noEmit', '--strict', '--module', 'nodenext', 'program.ts'],
@@ -85,4 +88,98 @@ test('types come along: a program that imports a published package compiles', as
   expect(outcome.stdout).toBe('');
   expect(outcome.status).toBe(0);
   await runCommand(process.execPath, ['program.ts'], { workingDirectory: installed });
+});
+
+describe('the example that guards a directory of its own, on the three packages that it needs', () => {
+  const example = scratch.directory('example');
+  const ledger = scratch.join('ledger');
+  const running = new Set<ChildProcess>();
+  /** What the one that was started last has complained of. */
+  let errors = '';
+
+  beforeAll(async () => {
+    cpSync(join(root, 'examples', 'guard-a-directory'), example, { recursive: true });
+    const files = readdirSync(tarballs)
+      .filter((name) => /^dozo-(base|claim|platform)-/.test(name))
+      .map((name) => join(tarballs, name));
+    expect(files).toHaveLength(3);
+    await runCommand('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', ...files], {
+      workingDirectory: example,
+    });
+  });
+
+  afterEach(() => {
+    for (const child of running) child.kill('SIGKILL');
+    running.clear();
+  });
+
+  /** Starts it; resolves when it says that it holds the directory. */
+  async function holder(...options: readonly string[]): Promise<ChildProcess> {
+    const child = spawn(process.execPath, ['ledger.ts', ledger, ...options], {
+      cwd: example,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    running.add(child);
+    errors = '';
+    child.stderr.on('data', (data: Buffer) => {
+      errors += data.toString();
+    });
+    const [said] = (await once(child.stdout, 'data')) as [Buffer];
+    expect(said.toString()).toContain(`Process ${child.pid ?? 0} keeps the ledger`);
+    return child;
+  }
+
+  test('needs nothing of the rest', () => {
+    expect(readdirSync(join(example, 'node_modules', '@dozo')).sort()).toEqual([
+      'base',
+      'claim',
+      'platform',
+    ]);
+  });
+
+  test('compiles against the declarations that come along', async () => {
+    const types = ['--types', 'node', '--typeRoots', join(root, 'node_modules', '@types')];
+    const options = ['--strict', '--noUncheckedIndexedAccess', '--exactOptionalPropertyTypes'];
+    const target = ['--noEmit', '--module', 'nodenext', '--target', 'es2024'];
+    const outcome = await tryCommand(
+      process.execPath,
+      [tsc, ...target, ...options, ...types, 'ledger.ts'],
+      { workingDirectory: example },
+    );
+    expect(outcome.stdout).toBe('');
+    expect(outcome.status).toBe(0);
+  });
+
+  test('refuses a second process and names the first; when that is killed, the next one gets it', async () => {
+    const first = await holder();
+    const second = await tryCommand(process.execPath, ['ledger.ts', ledger], {
+      workingDirectory: example,
+    });
+    expect(second.status).toBe(3);
+    expect(second.stderr).toContain(`held by ledger, process ${first.pid ?? 0} on host`);
+    first.kill('SIGKILL');
+    await once(first, 'exit');
+    const next = await holder();
+    // It would say so if it had to watch a lease run out.
+    expect(errors).toBe('');
+    next.kill('SIGTERM');
+    expect(await once(next, 'exit')).toEqual([0, null]);
+    const writers = readFileSync(join(ledger, 'ledger.txt'), 'utf8').match(/^\d+/gm);
+    expect([...new Set(writers)]).toEqual([String(first.pid), String(next.pid)]);
+  });
+
+  test('waits when it is asked to, and goes on when the first one ends', async () => {
+    const first = await holder();
+    const waiting = holder('--wait');
+    await expect.poll(() => errors).toContain(`held: ledger, process ${first.pid ?? 0}`);
+    first.kill('SIGTERM');
+    expect(await once(first, 'exit')).toEqual([0, null]);
+    await waiting;
+  });
+
+  test('ends with a status of its own when its claim file is damaged under it', async () => {
+    const first = await holder();
+    writeFileSync(join(ledger, '.dozo-claim'), '');
+    expect(await once(first, 'exit')).toEqual([10, null]);
+  });
 });

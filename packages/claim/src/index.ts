@@ -13,7 +13,7 @@ export type { ClaimFileHeader } from './claim-file.ts';
 export { refuseIntervals, watchMsOf } from './claim-settings.ts';
 export type { ClaimSettings } from './claim-settings.ts';
 export type { ClaimSwitches } from './claim-switches.ts';
-export { ClaimError, describeProof } from './errors.ts';
+export { ClaimError, claimHeld, describeProof } from './errors.ts';
 export type { ClaimErrorDetail } from './errors.ts';
 export { describeClaim } from './holder.ts';
 export { compareIdentities, isSameClaim } from './identity.ts';

@@ -1,3 +1,5 @@
+export { claimDirectory } from './claim-directory.ts';
+export type { ClaimDirectoryOptions, ClaimedDirectory } from './claim-directory.ts';
 export { createDeviceFile } from './create-device-file.ts';
 export type { CreateDeviceFileOptions } from './create-device-file.ts';
 export { PlatformError } from './errors.ts';

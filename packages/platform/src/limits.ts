@@ -1,5 +1,6 @@
 /** The limits of this package. */
 import { assert, NETWORK_QUEUE_BYTES_MAX } from '@dozo/base';
+import { QUARANTINED_CLAIMS_MAX, refuseIntervals } from '@dozo/claim';
 
 /** Buffers of one `writev`: Linux refuses more (`IOV_MAX`). */
 export const WRITE_BUFFERS_MAX = 1024;
@@ -38,6 +39,20 @@ assert(UNCACHED_SMALL_BYTES_MAX < UNCACHED_PIECE_BYTES_MAX, 'small buffers are t
 export const CLAIM_FILE_ROOM_SHARE_MAX = 0.25;
 
 assert(CLAIM_FILE_ROOM_SHARE_MAX > 0 && CLAIM_FILE_ROOM_SHARE_MAX < 1, 'a part of the room');
+
+/** Beat and lease of a claim file that is made, in ms: what `dozo guard` takes too. */
+export const BEAT_INTERVAL_MS_DEFAULT = 1_000;
+export const LEASE_MS_DEFAULT = 5_000;
+
+assert(refuseIntervals(BEAT_INTERVAL_MS_DEFAULT, LEASE_MS_DEFAULT) === undefined, 'they fit');
+
+/**
+ * Earlier holders of a directory without proof of death that stay in the account of the next one. With
+ * some room left: those of the same moment come on top.
+ */
+export const UNPROVEN_CLAIMS_KEPT_MAX = 8;
+
+assert(UNPROVEN_CLAIMS_KEPT_MAX < QUARANTINED_CLAIMS_MAX, 'an account can name them');
 
 /** Random bytes drawn from the kernel at once: one call serves 256 nonces of 16 bytes. */
 export const RANDOM_POOL_BYTES = 4096;
