@@ -119,7 +119,7 @@ describe('a watcher', () => {
     start();
     await world.simulated.advance(1_000);
     world.sleep(10_000);
-    await world.simulated.advance(100);
+    await world.simulated.advance(250);
     expect(isRunning()).toBe(false);
   });
 
@@ -151,11 +151,11 @@ describe('a watcher', () => {
     const child = world.add(11, PROGRAM);
     await world.simulated.advance(1_000);
     world.simulated.jumpWall(60_000);
-    await world.simulated.advance(200);
+    await world.simulated.advance(250);
     expect(world.processes.get(PROGRAM)?.signals).toEqual(['SIGSTOP']);
     expect(child.signals).toEqual(['SIGSTOP']);
     renew();
-    await world.simulated.advance(200);
+    await world.simulated.advance(250);
     expect(child.signals).toEqual(['SIGSTOP', 'SIGCONT']);
     expect(isRunning()).toBe(true);
   });

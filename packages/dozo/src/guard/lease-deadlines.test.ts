@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { leaseCheckMs, leaseStageAt } from './lease-deadlines.ts';
+import { leaseStageAt, nextLookMs } from './lease-deadlines.ts';
 import type { LeaseStage } from './lease-deadlines.ts';
 
 const term = { sinceMonotonicMs: 1_000, sinceWallMs: 500_000, leaseMs: 5_000 };
@@ -35,8 +35,15 @@ describe('a lease of 5 s', () => {
     expect(stageAfter(4_200, -900_000)).toBe('kill');
   });
 
-  it('is looked at often enough to kill in time, and not without need', () => {
-    expect(leaseCheckMs(5_000)).toBe(100);
-    expect(leaseCheckMs(60)).toBe(25);
+  it.each([
+    [0, 250],
+    [2_400, 100],
+    [2_500, 250],
+    [3_900, 100],
+    [3_995, 10],
+    [4_450, 50],
+    [9_000, 250],
+  ])('is looked at again, %i ms after the beat, in %i ms', (elapsedMs, lookMs) => {
+    expect(nextLookMs(term, 1_000 + elapsedMs)).toBe(lookMs);
   });
 });

@@ -45,7 +45,18 @@ export function leaseStageAt(
   return gone >= TERMINATE_LEASE_FRACTION ? 'terminate' : 'sound';
 }
 
-/** How often to look. */
-export function leaseCheckMs(leaseMs: number): number {
-  return Math.max(LEASE_CHECK_MS_MIN, Math.floor(leaseMs * LEASE_CHECK_FRACTION));
+/** How long until the next look, in ms: the next stage begins, or time for it has come anyway. */
+export function nextLookMs(term: LeaseTerm, monotonicMs: number): number {
+  const { leaseMs } = term;
+  const elapsedMs = monotonicMs - term.sinceMonotonicMs;
+  const next = STAGES_BEGIN.map((part) => part * leaseMs - elapsedMs).find((leftMs) => leftMs > 0);
+  const regularMs = leaseMs * LEASE_CHECK_FRACTION;
+  return Math.max(LEASE_CHECK_MS_MIN, Math.ceil(Math.min(next ?? regularMs, regularMs)));
 }
+
+/** In parts of the lease. */
+const STAGES_BEGIN = [
+  TERMINATE_LEASE_FRACTION,
+  1 - KILL_MARGIN_LEASE_FRACTION,
+  1 - LAST_RESORT_LEASE_FRACTION,
+];

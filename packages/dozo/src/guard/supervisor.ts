@@ -10,7 +10,7 @@ import type { Clock, Timer } from '@dozo/base';
 import { Channel } from './channel.ts';
 import type { GuardMessage, KillReason, WatcherMessage } from './channel.ts';
 import type { Descendants } from './descendants.ts';
-import { leaseCheckMs, leaseStageAt } from './lease-deadlines.ts';
+import { leaseStageAt, nextLookMs } from './lease-deadlines.ts';
 import type { LeaseTerm } from './lease-deadlines.ts';
 import { KILL_BACKUP_MS } from './limits.ts';
 import { nameOf } from './watcher.ts';
@@ -81,7 +81,7 @@ export class Supervisor {
     if (term === undefined) throw new Error('a program is started before its claim stands');
     this.#sent = term;
     this.#channel.send({ kind: 'start', term });
-    this.#lookAgain(term.leaseMs);
+    this.#lookAgain(term);
   }
 
   /** Passes a signal on to the program. */
@@ -109,11 +109,12 @@ export class Supervisor {
     await this.#watcherExited;
   }
 
-  #lookAgain(leaseMs: number): void {
-    this.#timer = this.#options.clock.startTimer(leaseCheckMs(leaseMs), () => {
+  #lookAgain(term: LeaseTerm): void {
+    const { clock } = this.#options;
+    this.#timer = clock.startTimer(nextLookMs(term, clock.monotonicMs()), () => {
       if (this.#isGone) return;
       this.#checkLease();
-      this.#lookAgain(leaseMs);
+      this.#lookAgain(this.#sent ?? term);
     });
   }
 

@@ -19,7 +19,7 @@ import type { Clock, Timer } from '@dozo/base';
 
 import type { GuardMessage, KillReason, WatcherMessage } from './channel.ts';
 import type { Descendants } from './descendants.ts';
-import { leaseCheckMs, leaseStageAt } from './lease-deadlines.ts';
+import { leaseStageAt, nextLookMs } from './lease-deadlines.ts';
 import type { LeaseTerm } from './lease-deadlines.ts';
 import { LEFTOVER_GRACE_MS } from './limits.ts';
 import type { ProcessEntry } from './process-table.ts';
@@ -116,7 +116,8 @@ export class Watcher {
 
   #lookAgain(): void {
     if (this.#term === undefined || this.#isGone) return;
-    this.#timer = this.#options.clock.startTimer(leaseCheckMs(this.#term.leaseMs), () => {
+    const { clock } = this.#options;
+    this.#timer = clock.startTimer(nextLookMs(this.#term, clock.monotonicMs()), () => {
       // After a stop, what the guard has said meanwhile is heard first.
       this.#options.afterMessages(() => {
         this.#checkLease();
