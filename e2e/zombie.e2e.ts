@@ -17,7 +17,6 @@ import {
   type ZombieRoundResult,
 } from './harness/zombie-round.ts';
 
-const EXIT_FENCED = 9;
 const CONTROL_ROUNDS_MAX = 10;
 const whyNot = whyNoLoopDevices();
 const scratch = new Scratch('zombie');
@@ -38,7 +37,9 @@ describe.skipIf(whyNot !== undefined)(`a zombie${whyNot ? ` (${whyNot})` : ''}`,
       const file = scratch.join(`disk-${round}`);
       const result = await playZombieRound({ file, draw, zombieSwitches, successorSwitches: {} });
       expect(result.problems, `round ${round} of seed ${seed}`).toEqual([]);
-      expect(result.zombieStatus, `round ${round} of seed ${seed}`).toBe(EXIT_FENCED);
+      // One that was stopped in the middle of a beat may find first that it was silent for too long.
+      const ends = isChecked ? ['fenced', 'lost'] : ['fenced'];
+      expect(ends, `round ${round} of seed ${seed}`).toContain(result.zombieEnd);
       if (isChecked) expect(result.zombieAcknowledgedCount).toBe(0);
       results.push(result);
     }
@@ -47,6 +48,7 @@ describe.skipIf(whyNot !== undefined)(`a zombie${whyNot ? ` (${whyNot})` : ''}`,
     console.log(
       `zombie: ${results.length} rounds, ${sum((one) => one.acknowledgedCount)} batches acknowledged ` +
         `and all there; ${sum((one) => one.zombieAcknowledgedCount)} by zombies, none of them seen; ` +
+        `${results.filter((one) => one.zombieEnd === 'lost').length} ended as lost, not fenced; ` +
         `${sum((one) => one.checkpointCount)} checkpoints, ` +
         `${Math.round(sum((one) => one.bytesMoved) / 1024)} KiB moved by reclaim, ` +
         `${sum((one) => one.deviceTurns).toFixed(1)} times the device written by successors, ` +

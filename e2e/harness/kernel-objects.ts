@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { rm } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { runCommand, tryCommand } from './run-command.ts';
 
 /** Why tests with loop devices cannot run here; undefined where they can. */
@@ -46,6 +47,15 @@ export class KernelObjects {
     const device = (await runCommand('losetup', ['--find', '--show', file])).trim();
     this.#undo.push(() => tryCommand('losetup', ['--detach', device]));
     return device;
+  }
+
+  /**
+   * Cuts what the kernel writes to a loop device into single blocks. Linux (6.18) reports a request as
+   * done of which the backing file has taken only a part, because its file system was full: a disk
+   * that lies. A single block is taken or refused.
+   */
+  writeSingleBlocks(loopDevice: string): void {
+    writeFileSync(`/sys/block/${basename(loopDevice)}/queue/max_sectors_kb`, '4');
   }
 
   /** A device node of its own for the block device at `device`, in a directory of its own. */

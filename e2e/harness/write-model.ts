@@ -5,7 +5,11 @@
  * acknowledged (its process was killed or stopped) may have happened, all of it, or not at all; once it
  * was seen either way, it stays so.
  */
-import type { BatchLine } from './zombie-protocol.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { BatchLine } from './writer-protocol.ts';
+
+const PROGRESS_STEP_MS = 10;
+const PROGRESS_STEPS_MAX = 6_000;
 
 export class WriteModel {
   /** The tag of each key's value; a key that was deleted is not in it. */
@@ -54,6 +58,16 @@ export class WriteModel {
       if (is !== shouldBe) wrong.push(`${key} is ${is ?? 'absent'}, not ${shouldBe ?? 'absent'}`);
     }
     return wrong;
+  }
+
+  /** Until so many more batches are acknowledged. */
+  async progress(count: number): Promise<void> {
+    const goal = this.#acknowledgedCount + count;
+    for (let step = 0; step < PROGRESS_STEPS_MAX; step += 1) {
+      if (this.#acknowledgedCount >= goal) return;
+      await sleep(PROGRESS_STEP_MS);
+    }
+    throw new Error(`${count} more batches are not acknowledged.`);
   }
 
   #settle(batch: BatchLine): void {

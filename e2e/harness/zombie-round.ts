@@ -7,27 +7,18 @@
  * must show is decided by a model outside of all processes.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { formatDevice } from '@dozo/engine';
-import { openFileDevice, openSystemClock, SystemRandom } from '@dozo/platform';
 import { KernelObjects } from './kernel-objects.ts';
 import type { SeededDraw } from './seeded-draw.ts';
+import {
+  formatSmallDevice,
+  SMALL_DEVICE_BYTES,
+  SMALL_DEVICE_TURN_BATCHES,
+  smallDeviceLoad,
+} from './small-device.ts';
 import { WriteModel } from './write-model.ts';
-import { ZombieProcess } from './zombie-process.ts';
-import type { BatchLine, WriterConfiguration } from './zombie-protocol.ts';
+import { WriterProcess } from './writer-process.ts';
+import type { BatchLine, WriterConfiguration } from './writer-protocol.ts';
 
-const KIB = 1024;
-const DEVICE_BYTES = 16 * KIB * KIB;
-const SEGMENT_PAYLOAD_BYTES = 256 * KIB;
-const RING_SLOTS = 64;
-const BEAT_INTERVAL_MS = 100;
-const LEASE_MS = 500;
-/** Live data takes a good third of the device, so that reclaim has to move some. */
-const KEY_COUNT = 600;
-const WORKER_COUNT = 8;
-/** Batches that together are about as long as the device, so that segments are used again. */
-const TURN_BATCHES = 900;
-const PROGRESS_STEP_MS = 10;
-const PROGRESS_STEPS_MAX = 3_000;
 /** One that does not end by itself in this time is killed; the round says so. */
 const ZOMBIE_MS_MAX = 30_000;
 
@@ -48,8 +39,8 @@ export interface ZombieRoundResult {
   readonly problems: readonly string[];
   /** What the zombie acknowledged after it had lost the device, for nobody. */
   readonly zombieAcknowledgedCount: number;
-  /** How the zombie ended: 9 when it was fenced. */
-  readonly zombieStatus: number | null;
+  /** How the zombie's engine ended, `fenced` as a rule; otherwise its last words. */
+  readonly zombieEnd: string;
   readonly acknowledgedCount: number;
   readonly checkpointCount: number;
   readonly bytesMoved: number;
@@ -66,10 +57,10 @@ export const layoutOnly: Switches = { claimSwitches: { skipBeats: true, skipLeas
 
 export async function playZombieRound(options: ZombieRoundOptions): Promise<ZombieRoundResult> {
   const kernel = new KernelObjects();
-  const processes: ZombieProcess[] = [];
+  const processes: WriterProcess[] = [];
   try {
-    const file = kernel.backingFile(options.file, DEVICE_BYTES);
-    await format(file);
+    const file = kernel.backingFile(options.file, SMALL_DEVICE_BYTES);
+    await formatSmallDevice(file);
     const paths = [await kernel.loopDevice(file), await kernel.loopDevice(file)] as const;
     return await new Round(options, paths, processes).play();
   } finally {
@@ -78,20 +69,10 @@ export async function playZombieRound(options: ZombieRoundOptions): Promise<Zomb
   }
 }
 
-async function format(path: string): Promise<void> {
-  const device = await openFileDevice({ path, mode: 'exclusive' });
-  await formatDevice({
-    ...{ device, clock: await openSystemClock(), random: new SystemRandom() },
-    ...{ segmentPayloadBytes: SEGMENT_PAYLOAD_BYTES, ringSlotCount: RING_SLOTS },
-    ...{ beatIntervalMs: BEAT_INTERVAL_MS, leaseMs: LEASE_MS },
-  });
-  await device.close();
-}
-
 class Round {
   readonly #options: ZombieRoundOptions;
   readonly #paths: readonly [string, string];
-  readonly #processes: ZombieProcess[];
+  readonly #processes: WriterProcess[];
   readonly #model = new WriteModel();
   readonly #problems: string[] = [];
   #zombieAcknowledgedCount = 0;
@@ -99,7 +80,7 @@ class Round {
   constructor(
     options: ZombieRoundOptions,
     paths: readonly [string, string],
-    processes: ZombieProcess[],
+    processes: WriterProcess[],
   ) {
     this.#options = options;
     this.#paths = paths;
@@ -120,22 +101,22 @@ class Round {
     first.go();
     await sleep(draw.integer(50, 400));
     first.signal('SIGSTOP');
-    await first.drain();
-    isZombie = true;
 
     const hear = (line: BatchLine): void => {
       this.#model.hear(line);
     };
     const second = await this.#start('B', secondPath, successorSwitches, hear);
+    // Meanwhile a lease is over, and all that the first one had told before it was stopped is heard.
+    isZombie = true;
     await this.#check(second, 'B, after it took over');
     second.go();
-    await this.#progress(draw.integer(50, 300));
+    await this.#model.progress(draw.integer(50, 300));
     first.signal('SIGCONT');
-    const zombieStatus = await this.#endOf(first);
+    const zombieEnd = await this.#endOf(first);
     await second.pause();
     await this.#check(second, 'B, after the zombie');
     second.go();
-    await this.#progress(TURN_BATCHES);
+    await this.#model.progress(SMALL_DEVICE_TURN_BATCHES);
     await second.pause();
     const { stats } = await this.#check(second, 'B, after it had used its segments again');
     second.go();
@@ -146,11 +127,11 @@ class Round {
     return {
       problems: this.#problems,
       zombieAcknowledgedCount: this.#zombieAcknowledgedCount,
-      zombieStatus,
+      zombieEnd,
       acknowledgedCount: this.#model.acknowledgedCount,
       checkpointCount: stats.checkpointCount,
       bytesMoved: stats.bytesMoved,
-      deviceTurns: stats.bytesWritten / DEVICE_BYTES,
+      deviceTurns: stats.bytesWritten / SMALL_DEVICE_BYTES,
       quarantinedSegmentCount: stats.quarantinedSegmentCount,
       staleReadCount: stats.staleReadCount,
     };
@@ -172,25 +153,25 @@ class Round {
     path: string,
     switches: Switches,
     onBatch: (line: BatchLine) => void,
-  ): Promise<ZombieProcess> {
+  ): Promise<WriterProcess> {
     const { draw } = this.#options;
     const configuration: WriterConfiguration = {
-      ...{ path, name, switches, keyCount: KEY_COUNT, workerCount: WORKER_COUNT },
+      ...{ ...smallDeviceLoad, path, name, switches },
       // Two loop devices are two devices to the kernel: its lock keeps none of them out either way.
       // Who writes little at once writes often before it needs another segment.
-      largeShare: name === 'A' ? draw.pick([0, 0, 0.5]) : 0.5,
+      ...(name === 'A' ? { largeShare: draw.pick([0, 0, 0.5]) } : {}),
       mode: draw.pick(['exclusive', 'unlocked']),
       seed: draw.integer(0, 2 ** 31),
     };
-    const process = await ZombieProcess.start(configuration, onBatch);
+    const process = await WriterProcess.start(configuration, onBatch);
     this.#processes.push(process);
     return process;
   }
 
   async #check(
-    reader: ZombieProcess,
+    reader: WriterProcess,
     who: string,
-  ): Promise<Awaited<ReturnType<ZombieProcess['read']>>> {
+  ): Promise<Awaited<ReturnType<WriterProcess['read']>>> {
     const read = await reader.read();
     const { damages } = await reader.verify();
     const wrong = [...read.broken, ...this.#model.adopt(read.rows), ...damages];
@@ -198,23 +179,13 @@ class Round {
     return read;
   }
 
-  /** Until so many more batches are acknowledged. */
-  async #progress(count: number): Promise<void> {
-    const goal = this.#model.acknowledgedCount + count;
-    for (let step = 0; step < PROGRESS_STEPS_MAX; step += 1) {
-      if (this.#model.acknowledgedCount >= goal) return;
-      await sleep(PROGRESS_STEP_MS);
-    }
-    throw new Error(`${count} more batches are not acknowledged.`);
-  }
-
-  async #endOf(zombie: ZombieProcess): Promise<number | null> {
+  async #endOf(zombie: WriterProcess): Promise<string> {
     const deadline = setTimeout(
       () => void zombie.kill(),
       this.#options.zombieMsMax ?? ZOMBIE_MS_MAX,
     );
-    const { status } = await zombie.ownEnd();
+    const { last, words } = await zombie.ownEnd();
     clearTimeout(deadline);
-    return status;
+    return last?.kind === 'ended' ? last.how : `${JSON.stringify(last)} ${words}`;
   }
 }

@@ -1,19 +1,19 @@
 /**
- * A started `zombie-writer.ts`, and what is known of it from outside: which writes it has acknowledged,
+ * A started `engine-writer.ts`, and what is known of it from outside: which writes it has acknowledged,
  * and when.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { BatchLine, WriterConfiguration, WriterLine } from './zombie-protocol.ts';
+import type { BatchLine, WriterConfiguration, WriterLine } from './writer-protocol.ts';
 
-const program = join(import.meta.dirname, 'zombie-writer.ts');
+const program = join(import.meta.dirname, 'engine-writer.ts');
 const ANSWER_MS_MAX = 60_000;
 
 type LineOf<Kind extends WriterLine['kind']> = Extract<WriterLine, { kind: Kind }>;
 
-export class ZombieProcess {
+export class WriterProcess {
   readonly name: string;
   readonly #child: ChildProcess;
   readonly #ended: Promise<number | null>;
@@ -52,10 +52,10 @@ export class ZombieProcess {
   static async start(
     configuration: WriterConfiguration,
     onBatch: (line: BatchLine) => void,
-  ): Promise<ZombieProcess> {
-    const zombie = new ZombieProcess(configuration, onBatch);
-    await zombie.#next('opened');
-    return zombie;
+  ): Promise<WriterProcess> {
+    const writer = new WriterProcess(configuration, onBatch);
+    await writer.#next('opened');
+    return writer;
   }
 
   get isRunning(): boolean {
@@ -64,16 +64,6 @@ export class ZombieProcess {
 
   signal(name: 'SIGSTOP' | 'SIGCONT'): void {
     this.#child.kill(name);
-  }
-
-  /** Everything that it had told until now has been heard. It must have been stopped. */
-  async drain(): Promise<void> {
-    // Several turns of the event loop without a line: the pipe is empty, and nobody fills it.
-    for (let quietTurns = 0; quietTurns < 20; quietTurns += 1) {
-      const before = this.#last;
-      await new Promise((resolve) => setTimeout(resolve, 2));
-      if (this.#last !== before) quietTurns = 0;
-    }
   }
 
   go(): void {
@@ -102,9 +92,10 @@ export class ZombieProcess {
   async ownEnd(): Promise<{
     readonly status: number | null;
     readonly last: WriterLine | undefined;
+    readonly words: string;
   }> {
     const status = await this.#ended;
-    return { status, last: this.#last };
+    return { status, last: this.#last, words: this.#words };
   }
 
   async kill(): Promise<void> {

@@ -1,15 +1,17 @@
 /**
  * A process that writes to a device through the engine alone, as fast as it can, with whatever layers
- * of the claim switched off. It is what `e2e/zombie.e2e.ts` stops, continues and kills.
+ * of the claim switched off. It is what the tests of the claim stop, continue and kill.
  *
- *     node zombie-writer.ts '{"path": "/dev/loop0", ...}'
+ *     node engine-writer.ts '{"path": "/dev/loop0", ...}'
  *
  * It works on a fixed set of keys: puts, deletes, batches of several keys. Each value says which
  * process wrote it and in which order; the checker, which is not this process, compares. One JSON
  * document a line on standard output; `pause`, `read`, `go`, `verify` and `quit` on standard input.
- * It ends with 9 when it was fenced.
+ * Its last line says how the engine ended, unless it was killed.
  */
+import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { hasCode, type Device } from '@dozo/base';
 import { openEngine, type Engine } from '@dozo/engine';
 import { openFileDevice, openSystemClock, readHostIdentity, SystemRandom } from '@dozo/platform';
 import { SeededDraw } from './seeded-draw.ts';
@@ -19,10 +21,11 @@ import {
   valueOf,
   type WriterConfiguration,
   type WriterLine,
-} from './zombie-protocol.ts';
+} from './writer-protocol.ts';
 
-const EXIT_FENCED = 9;
-const EXIT_OTHERWISE = 1;
+const STDOUT = 1;
+const EXIT_ENDED = 1;
+const ENDS = ['ENGINE_FAILED', 'ENGINE_FENCED', 'ENGINE_CLAIM_LOST', 'ENGINE_CLOSED'];
 const KEYS_OF_BATCH_MAX = 3;
 const DELETE_SHARE = 0.1;
 /** Small values make small groups, and many of them; large ones fill a good part of a segment. */
@@ -36,19 +39,42 @@ let workers: Promise<unknown> = Promise.resolve();
 let batchCount = 0;
 
 function tell(line: WriterLine): void {
-  // Pipes are written at once on Linux: what was told is told, whatever happens to this process next.
-  process.stdout.write(`${JSON.stringify(line)}\n`);
+  // Not through `process.stdout`, which keeps what a full pipe does not take: what was told is told,
+  // whatever happens to this process next.
+  writeSync(STDOUT, `${JSON.stringify(line)}\n`);
 }
 
 async function open(): Promise<Engine> {
   const { path, mode, switches } = configuration;
   const { pid, ...identity } = readHostIdentity();
   return openEngine({
-    device: await openFileDevice({ path, mode }),
+    device: altered(await openFileDevice({ path, mode })),
     clock: await openSystemClock(),
     random: new SystemRandom(),
-    holder: { ...identity, processId: pid, softwareVersion: 'zombie-writer' },
+    holder: { ...identity, processId: pid, softwareVersion: 'engine-writer' },
     testSwitches: switches,
+  });
+}
+
+/** The device with what the configuration changes about it. */
+function altered(device: Device): Device {
+  const changes: Partial<Device> = {
+    ...(configuration.keepsCache === true ? { dropCache: () => Promise.resolve() } : {}),
+    ...(configuration.diesAtFailure === true
+      ? {
+          writeDurably: (offset, buffers) =>
+            device.writeDurably(offset, buffers).catch((error: unknown) => {
+              process.kill(process.pid, 'SIGKILL');
+              throw error;
+            }),
+        }
+      : {}),
+  };
+  return new Proxy(device, {
+    get: (target, name) => {
+      const property: unknown = Reflect.get(name in changes ? changes : target, name);
+      return typeof property === 'function' ? (property.bind(target) as unknown) : property;
+    },
   });
 }
 
@@ -75,8 +101,8 @@ async function work(engine: Engine, keys: readonly string[]): Promise<void> {
       );
     } catch (error) {
       // What the engine ends with is told by whoever waits for that.
-      if (engine.stats().state === 'open') throw error;
-      return;
+      if (ENDS.some((code) => hasCode(error, code))) return;
+      throw error;
     }
     tell({ kind: 'acknowledged', tag, keys: chosen, isDelete });
   }
@@ -144,7 +170,7 @@ async function obey(engine: Engine, command: string): Promise<void> {
 const commands = createInterface({ input: process.stdin });
 const engine = await open().catch((error: unknown) => {
   tell({ kind: 'refused', reason: String(error) });
-  process.exit(EXIT_OTHERWISE);
+  process.exit(EXIT_ENDED);
 });
 tell({ kind: 'opened' });
 void engine.ended.then(async (end) => {
@@ -152,6 +178,6 @@ void engine.ended.then(async (end) => {
   // Until nothing is written any more, and the slot says so if it may.
   await engine.close().catch(() => undefined);
   tell({ kind: 'ended', how: end.kind, reason: end.error.message });
-  process.exit(end.kind === 'fenced' ? EXIT_FENCED : EXIT_OTHERWISE);
+  process.exit(EXIT_ENDED);
 });
 commands.on('line', (line) => void obey(engine, line));

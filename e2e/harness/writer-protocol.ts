@@ -1,4 +1,4 @@
-/** What the writer of the zombie test and its checker say to each other. */
+/** What an engine writer and its checker say to each other. */
 import type { EngineStats, OpenOptions } from '@dozo/engine';
 
 export interface WriterConfiguration {
@@ -12,6 +12,10 @@ export interface WriterConfiguration {
   readonly workerCount: number;
   /** Part of the batches whose values are large. */
   readonly largeShare: number;
+  /** The device ignores that its cached pages should be dropped, as any device may: it is a hint. */
+  readonly keepsCache?: boolean;
+  /** It is killed the moment that a write fails, before it can note that anywhere. */
+  readonly diesAtFailure?: boolean;
   readonly switches: NonNullable<OpenOptions['testSwitches']>;
 }
 
