@@ -96,7 +96,7 @@ function tellBeginning(stage: Stage, baseDirectory: string): void {
   }
   if (abilities.loopDevices !== undefined) {
     story.say(
-      `Nor loop devices (${abilities.loopDevices}): disks are files here. As root the lab plays everything.`,
+      `No loop devices either (${abilities.loopDevices}): disks are files here. As root the lab plays everything.`,
     );
   }
 }

@@ -75,7 +75,9 @@ async function playRefused(play: DozoPlay, first: Approach, second: Approach): P
   const intruder = play.start('daemon B', 'b', second);
   const answer = await intruder.waitFor('started', 'refused');
   if (answer.kind === 'started') return playBoth(play, holder, intruder);
-  const by = answer.code === 'CLAIM_HELD' ? 'the lease on the disk' : "the kernel's lock";
+  const kernelLock = play.disk.number === undefined ? 'flock' : 'O_EXCL';
+  const by =
+    answer.code === 'CLAIM_HELD' ? 'the lease on the disk' : `the kernel's lock (${kernelLock})`;
   tellStart(story, intruder, `is refused by ${by}: ${answer.message}`);
   await holder.waitForAcknowledged(holder.acknowledgedCount + RECORDS_AFTER);
   await holder.kill();
@@ -83,7 +85,7 @@ async function playRefused(play: DozoPlay, first: Approach, second: Approach): P
   const next = await play.startTimed('daemon B', 'c', { ...second, wait: true });
   await play.writeOn(next.daemon, RECORDS_AFTER);
   const isNamed = answer.message.includes(String(holder.pid));
-  const named = isNamed ? `, which named pid ${holder.pid}` : '';
+  const named = isNamed ? ` and told that pid ${holder.pid} holds it` : '';
   return {
     second: `refused by ${by}${named}; started again after A's end, it served after ${next.tookMs} ms`,
     first: `wrote on undisturbed: ${holder.acknowledgedCount} writes`,
