@@ -27,7 +27,7 @@ export interface Witness {
   readonly lockIdentity: LockIdentity;
   /** See `ClaimSettings`. */
   readonly isLocal: boolean;
-  /** An operator's word. */
+  /** An operator's word; only of processes that had ended before the ring was read. */
   readonly deadByWord?: (slot: Slot) => boolean;
 }
 

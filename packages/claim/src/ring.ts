@@ -6,7 +6,7 @@
  * harmless: every fact that recovery needs stands in both blocks of a slot before the claim serves.
  * Two damaged blocks cannot come from a torn write and are reported.
  */
-import { alignedBytes, assert } from '@dozo/base';
+import { alignedBytes, assert, crc32c } from '@dozo/base';
 import type { Device } from '@dozo/base';
 import { compareIdentities } from './identity.ts';
 import { SLOT_BLOCK_BYTES, SLOT_BYTES } from './limits.ts';
@@ -57,6 +57,8 @@ export class RingReader {
   /** Magic and checksum of each block as it was decoded. */
   readonly #known: Uint32Array;
   readonly #blocks: (SlotBlock | undefined)[];
+  /** What the slots with a damaged block held, as the read before showed them: a checksum of each. */
+  #tears: ReadonlyMap<number, number> = new Map();
   #ring: Ring | undefined;
   #isReading = false;
 
@@ -73,12 +75,16 @@ export class RingReader {
   /**
    * Reads the ring as it is on the disk. One call at a time. Rejects with `DEVICE_READ_FAILED`.
    *
-   * A slot that seems lost is looked at twice: a reader that is slow may meet both of its blocks in the
-   * middle of being written.
+   * A slot that has to be looked at twice ({@link isDoubtful}) is, unless its damage was there already
+   * when the read before this one ended.
    */
   async read(): Promise<Ring> {
+    const before = this.#tears;
     const ring = await this.#readOnce();
-    return ring.lostSlots.length === 0 ? ring : this.#readOnce();
+    const isSettled = ring.slots.every(
+      (slot) => !isDoubtful(slot) || before.get(slot.index) === this.#tears.get(slot.index),
+    );
+    return isSettled ? ring : this.#readOnce();
   }
 
   async #readOnce(): Promise<Ring> {
@@ -91,6 +97,11 @@ export class RingReader {
     }
     const hasChanged = this.#decode();
     if (this.#ring === undefined || hasChanged) this.#ring = this.#assemble();
+    this.#tears = new Map(
+      this.#ring.slots
+        .filter(isDoubtful)
+        .map(({ index }) => [index, crc32c(this.#slotBytes(index))]),
+    );
     return this.#ring;
   }
 
@@ -105,14 +116,21 @@ export class RingReader {
       hasChanged = true;
       known[2 * block] = magic;
       known[2 * block + 1] = checksum;
-      const start = block * SLOT_BLOCK_BYTES;
-      const bytes = this.#bytes.subarray(start, start + SLOT_BLOCK_BYTES);
-      const decoded = decodeSlot(bytes, this.#place.deviceId);
+      const decoded = decodeSlot(this.#blockBytes(block), this.#place.deviceId);
       this.#blocks[block] = decoded;
       // Torn in the middle of being written: its end may come without a change of these words.
       if (decoded.kind === 'damaged') known[2 * block] = ~magic;
     }
     return hasChanged;
+  }
+
+  #blockBytes(block: number): Uint8Array {
+    const start = block * SLOT_BLOCK_BYTES;
+    return this.#bytes.subarray(start, start + SLOT_BLOCK_BYTES);
+  }
+
+  #slotBytes(index: number): Uint8Array {
+    return this.#bytes.subarray(index * SLOT_BYTES, (index + 1) * SLOT_BYTES);
   }
 
   #assemble(): Ring {
@@ -147,6 +165,15 @@ export function ringOf(slots: readonly RingSlot[]): Ring {
       .filter(({ blocks }) => blocks[0] === 'damaged' && blocks[1] === 'damaged')
       .map(({ index }) => index),
   };
+}
+
+/**
+ * Whether a slot has to be looked at once more: one of its blocks is damaged. The other one may then be
+ * older than what was durable when the read began: read before it was written again, while the damaged
+ * one was on its way a moment later. A read that begins now shows at least what was durable then.
+ */
+export function isDoubtful({ blocks }: RingSlot): boolean {
+  return blocks.includes('damaged');
 }
 
 /** What the two blocks of a slot come to; `undefined` when it was never written. */

@@ -6,7 +6,8 @@
  * until its slot says `stopped`. One that was not may have landed behind the back of a higher
  * claimant, whose account then calls it dead. It is safe only if the highest claim names it, no other
  * account leaves it out, and the highest claim is still the same on a second look: whoever comes later
- * reads that account, sees the slot, and goes on naming it.
+ * reads that account, sees the slot, and goes on naming it. (That a claimant which meets a new lower
+ * claim looks again before it enters makes less enough; this needs no such argument.)
  */
 import { compareIdentities, isSameClaim } from './identity.ts';
 import type { Ring } from './ring.ts';
