@@ -42,7 +42,7 @@ export type WatcherMessage =
     }
   /** Processes that it had started live on and were asked to end. */
   | { readonly kind: 'leftovers'; readonly names: readonly string[] }
-  /** These outlive SIGKILL for now. */
+  /** These have outlived SIGKILL so far. */
   | { readonly kind: 'stuck'; readonly names: readonly string[] }
   /** No process of the program lives. The last message. */
   | { readonly kind: 'gone' };

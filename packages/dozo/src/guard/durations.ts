@@ -15,8 +15,8 @@ export function parseDurationMs(text: string): number | undefined {
   return Number.isInteger(durationMs) && durationMs > 0 ? durationMs : undefined;
 }
 
-/** The shortest exact form. */
+/** The shortest exact form of a whole number of ms. */
 export function formatDuration(durationMs: number): string {
   if (durationMs % 60_000 === 0) return `${durationMs / 60_000}m`;
-  return durationMs % 1_000 === 0 ? `${durationMs / 1_000}s` : `${Math.round(durationMs)}ms`;
+  return durationMs >= 1_000 ? `${durationMs / 1_000}s` : `${durationMs}ms`;
 }
