@@ -73,6 +73,19 @@ export class DozoServer {
     return (await server.#startOrEnd()) ?? server;
   }
 
+  /** Starts one that is not expected to serve, and does not wait for it. */
+  static begin(options: ServerOptions): DozoServer {
+    const server = new DozoServer(options);
+    server.#spawn();
+    return server;
+  }
+
+  /** SIGTERM to one that does not serve, and its exit status. */
+  async interrupt(): Promise<number | null> {
+    this.#child?.kill('SIGTERM');
+    return this.#ended;
+  }
+
   /** Starts it again on the same data, after {@link stop} or {@link kill}. */
   async start(): Promise<void> {
     const refusal = await this.#startOrEnd();

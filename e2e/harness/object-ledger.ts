@@ -10,8 +10,8 @@ import { randomBytesOf } from './random-bytes.ts';
 import { signedExchange } from './raw-http.ts';
 
 const BODY_BYTES = 9_000;
-const LOAD_WRITERS = 4;
-const LOAD_PAUSE_MS = 10;
+const LOAD_WRITERS = 2;
+const LOAD_PAUSE_MS = 20;
 
 export class ObjectLedger {
   readonly #bucket: string;
