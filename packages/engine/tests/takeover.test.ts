@@ -440,10 +440,10 @@ describe('an opening that fails after the claim was taken', () => {
 test('a device in use can be looked at: each look shows one moment of its log', async () => {
   const { until, start, reader, random } = await Machines.formatted('in use', 14);
   const a = await start('alpha');
-  let isWriting = true;
+  const load = { isOn: true };
   let given = 0;
   const write = async (): Promise<void> => {
-    while (isWriting) {
+    while (load.isOn) {
       const [left, right] = [`${String(given % 20)}/l`, `${String(given % 20)}/r`];
       const value = random.bytes(random.below(3000));
       await a.engine.apply([
@@ -460,7 +460,7 @@ test('a device in use can be looked at: each look shows one moment of its log', 
     // Both keys of a batch, or neither.
     expect(seen.keyCount % 2).toBe(0);
   }
-  isWriting = false;
+  load.isOn = false;
   await until(writing);
   expect(given).toBeGreaterThan(100);
 });
