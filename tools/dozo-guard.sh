@@ -18,7 +18,7 @@ esac
 # What the loader does not find it names, and it ends with an error or without one.
 found=$("$loader" --list "$file" 2>&1) || found="not found: $found"
 case $found in
-  *"version "*GLIBC*) refuse 'glibc is older than 2.28, or libstdc++ older than that of GCC 5. Use a newer image, such as Debian 10' ;;
+  *"version "*GLIBC*) refuse 'glibc is older than 2.28, or libstdc++ older than that of GCC 6. Use a newer image, such as Debian 10' ;;
   *libstdc++*'not found'* | *'not found'*libstdc++* | *libgcc_s*'not found'* | *'not found'*libgcc_s*)
     refuse 'libstdc++.so.6 or libgcc_s.so.1 is missing. Install libstdc++6, or copy both files to where libc.so.6 is' ;;
   *'not found'*) refuse "the loader does not accept it: $(echo $found)" ;;
