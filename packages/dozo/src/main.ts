@@ -33,7 +33,16 @@ export async function main(args: readonly string[]): Promise<void> {
   process.on('unhandledRejection', (reason) => {
     dieOfBug(reason);
   });
+  stayAlive();
   process.exit(await runCommandLine(args, realContext()));
+}
+
+/**
+ * Until the command is done. A timer of the Clock port keeps no process alive, so one that waits for
+ * nothing else would end in the middle of it, with nothing said and status 0.
+ */
+function stayAlive(): void {
+  new MessageChannel().port1.ref();
 }
 
 /** Runs one command line; what it throws becomes one line on standard error and a status. */

@@ -14,6 +14,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { claimHolder } from '../src/composition/claim-holder.ts';
 import { dozo } from './command-line.ts';
+import { DozoProcess } from './dozo-process.ts';
 import { SECOND, ZOMBIE, formatSmall, playTakeover, write } from './two-holders.ts';
 import type { Ground, TwoHolders } from './two-holders.ts';
 
@@ -91,6 +92,13 @@ describe('dozo forensics', () => {
     expect(story).toContain('keys such as zombie-0, zombie-1, zombie-2, zombie-3');
     expect(story).toContain('holds it, and runs');
     await endBoth(two);
+  });
+
+  it('waits for the beats in a process that waits for nothing else', async () => {
+    await dieHolding(SECOND);
+    const { status, output, errors } = await new DozoProcess(['forensics', path]).ended;
+    expect({ status, errors }).toEqual({ status: 0, errors: '' });
+    expect(output).toContain('no beat of it was seen just now');
   });
 
   it('gives programs the same, in a form with a version', async () => {

@@ -1,4 +1,4 @@
-/** Histories that the golden files of report and picture tell. */
+/** Histories that the kept reports and pictures tell. */
 import type { Evidence } from '../src/forensics/evidence.ts';
 import { evidenceOf, fenceOf, findingsOf, noteOf, slotOf, START_MS } from './made-evidence.ts';
 

@@ -7,6 +7,7 @@ import type { CommandContext } from '../command-context.ts';
 import { openDeviceAlone } from '../composition/open-device.ts';
 import { createProgressBar } from '../composition/progress-bar.ts';
 import { EXIT_DAMAGE_FOUND, EXIT_DONE } from '../exit-codes.ts';
+import { printableKey } from '../forensics/wording.ts';
 import { DAMAGES_PRINTED_MAX } from '../limits.ts';
 import { formatSize } from '../sizes.ts';
 
@@ -83,16 +84,5 @@ function reportText(path: string, report: VerifyReport): string {
 
 function damageText({ segment, offset, sizeBytes, key, reason }: Damage): string {
   const where = `  byte ${offset}, ${sizeBytes} bytes, segment ${segment}`;
-  return `${where}: ${reason}${key === undefined ? '' : `; key ${printable(key)}`}`;
-}
-
-/** A key as text, with what a terminal could take for a command written as \xNN. */
-function printable(key: Uint8Array): string {
-  return [...key]
-    .map((byte) =>
-      byte > 0x20 && byte < 0x7f && byte !== 0x5c
-        ? String.fromCharCode(byte)
-        : `\\x${byte.toString(16).padStart(2, '0')}`,
-    )
-    .join('');
+  return `${where}: ${reason}${key === undefined ? '' : `; key ${printableKey(key)}`}`;
 }

@@ -14,6 +14,7 @@ import { examine } from '../forensics/examine.ts';
 import { drawPicture } from '../forensics/picture.ts';
 import { reportJson } from '../forensics/report-json.ts';
 import { reportText } from '../forensics/report-text.ts';
+import { formatSize } from '../sizes.ts';
 
 export interface ForensicsOptions {
   readonly json: boolean;
@@ -30,12 +31,18 @@ export async function runForensics(
   options: ForensicsOptions,
 ): Promise<number> {
   const clock = await context.openClock();
-  const caseFile = openCase(await examine(path, clock));
+  const caseFile = openCase(await examine(path, clock, (bytes) => tellOfScan(context, bytes)));
   if (options.svg !== undefined) await writePicture(options.svg, drawPicture(caseFile));
   context.output.write(
     options.json ? `${JSON.stringify(reportJson(caseFile), undefined, 2)}\n` : reportText(caseFile),
   );
   return caseFile.overlaps.length === 0 ? EXIT_DONE : EXIT_OVERLAP_FOUND;
+}
+
+/** A person who waits should know what for. */
+function tellOfScan({ errorOutput }: CommandContext, bytes: number): void {
+  if (errorOutput.isTTY !== true) return;
+  errorOutput.write(`reading ${formatSize(bytes)} that are kept apart for earlier holders ...\n`);
 }
 
 /** Replaces an older picture and nothing else: a slip of the hand must not cost a disk or a file. */

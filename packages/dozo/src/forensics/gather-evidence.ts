@@ -23,8 +23,8 @@ export interface GatherOptions {
   readonly clock: Clock;
   /** What people call it. */
   readonly path: string;
-  /** What a scan of segments has come to: they are the long part. */
-  readonly onScan?: (claimsDone: number, claimsTotal: number) => void;
+  /** Told before segments are read through, which is the long part. */
+  readonly onScan?: (bytes: number) => void;
 }
 
 /**
@@ -150,8 +150,9 @@ async function scanFenced(
 ): Promise<readonly ScannedClaim[]> {
   const fences = manifest?.history.fences ?? [];
   const scanned: ScannedClaim[] = [];
-  for (const [index, fence] of fences.entries()) {
-    onScan?.(index, fences.length);
+  const segmentCount = fences.reduce((count, { segments }) => count + segments.length, 0);
+  if (segmentCount > 0) onScan?.(segmentCount * superblock.geometry.segmentStrideBytes);
+  for (const fence of fences) {
     try {
       const findings = await scanZombie({ device, superblock, fence });
       scanned.push({ identity: fence.identity, findings });
@@ -160,7 +161,6 @@ async function scanFenced(
       gaps.push({ what, reason: inWords(error) });
     }
   }
-  onScan?.(fences.length, fences.length);
   return scanned;
 }
 

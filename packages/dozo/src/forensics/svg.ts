@@ -25,7 +25,7 @@ export function tooltip(content: string): string {
 }
 
 /** Text for XML: what has a meaning there is escaped, what may not stand there at all is replaced. */
-export function escapeXml(content: string): string {
+function escapeXml(content: string): string {
   return content
     .replaceAll(/[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, '\uFFFD')
     .replaceAll('&', '&amp;')

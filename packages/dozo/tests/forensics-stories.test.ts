@@ -23,20 +23,20 @@ describe.each(cases)('the story of a case: %s', (name, evidence) => {
     const text = reportText(caseFile);
     for (const line of text.split('\n')) expect(line.length, line).toBeLessThanOrEqual(100);
     expect(text.replaceAll('\n', '')).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202e]/);
-    await expect(text).toMatchFileSnapshot(`golden/forensics-${name}.txt`);
+    await expect(text).toMatchFileSnapshot(`stories/forensics-${name}.txt`);
   });
 
   it('is drawn, and nothing in it can break out of its text', async () => {
     const svg = drawPicture(caseFile);
     expect(svg.length).toBeLessThan(64 * 1024);
     expect(openedElements(svg)).toEqual([]);
-    await expect(svg).toMatchFileSnapshot(`golden/forensics-${name}.svg`);
+    await expect(svg).toMatchFileSnapshot(`stories/forensics-${name}.svg`);
   });
 });
 
 it('is given to programs in the form that the page describes', async () => {
   const json = `${JSON.stringify(reportJson(openCase(zombieCase())), undefined, 2)}\n`;
-  await expect(json).toMatchFileSnapshot('golden/forensics-zombie.json');
+  await expect(json).toMatchFileSnapshot('stories/forensics-zombie-json.txt');
 });
 
 /** Elements that are not closed, or are not ours. */
