@@ -36,11 +36,12 @@ describe('the command line', () => {
   it('shows every command in its help', async () => {
     const { status, output } = await run('help');
     expect(status).toBe(0);
-    for (const name of ['up', 'status', 'device', 'version', 'help']) {
+    for (const name of ['up', 'status', 'device', 'guard', 'version', 'help']) {
       expect(output).toMatch(new RegExp(`^  ${name} `, 'm'));
     }
     expect((await run('--help')).output).toBe(output);
     expect((await run('help', 'up')).output).toContain('--ready-file');
+    expect((await run('help', 'guard')).output).toContain('--volume');
   });
 
   it('shows its versions, as JSON too', async () => {

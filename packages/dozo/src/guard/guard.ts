@@ -10,6 +10,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 
+import { sleep } from '@dozo/base';
 import type { Clock, Random } from '@dozo/base';
 import type { ProcessCalls } from '@dozo/platform';
 
@@ -25,6 +26,7 @@ import { answerTo, FORWARDED_SIGNALS, isInForeground } from './forwarded-signals
 import type { ForwardedSignal } from './forwarded-signals.ts';
 import type { GuardTask } from './guard-options.ts';
 import { withoutNodeOptions } from './hidden-entries.ts';
+import { GIVE_BACK_MS_MAX } from './limits.ts';
 import { readProcessTable } from './process-table.ts';
 import { Supervisor } from './supervisor.ts';
 import type { SupervisionEnd } from './supervisor.ts';
@@ -90,13 +92,15 @@ async function guardProgram(task: RunTask, world: GuardWorld, relay: SignalRelay
     });
     try {
       claim = await volume.acquire();
+      if (relay.waiting.aborted) await claim.giveBack();
+      relay.waiting.throwIfAborted();
     } catch (error) {
       await supervisor.dismiss();
       throw error;
     }
     return await superviseUnder(claim, supervisor, relay, world);
   } finally {
-    await volume.close();
+    await Promise.race([volume.close(), sleep(clock, GIVE_BACK_MS_MAX)]);
   }
 }
 
@@ -104,7 +108,7 @@ async function superviseUnder(
   claim: VolumeClaim,
   supervisor: Supervisor,
   relay: SignalRelay,
-  { say }: GuardWorld,
+  { say, clock }: GuardWorld,
 ): Promise<number> {
   claim.onEnd((end) => {
     say(end.message);
@@ -114,8 +118,12 @@ async function superviseUnder(
   relay.forwardTo((signal) => supervisor.forward(signal));
   supervisor.start();
   const end = await supervisor.ended;
-  const holders = await claim.giveBack();
-  if (holders.length > 0) {
+  const holders = await Promise.race([claim.giveBack(), sleep(clock, GIVE_BACK_MS_MAX)]);
+  if (holders === undefined) {
+    say(
+      'the disk does not answer, so the claim could not be given back; others wait for its lease',
+    );
+  } else if (holders.length > 0) {
     say(
       `the lock was handed on to others, who hold the volume until they end: ${holders.join(', ')}`,
     );
@@ -177,7 +185,6 @@ class SignalRelay {
   }
 
   forwardTo(forward: (signal: ForwardedSignal) => void): void {
-    this.#controller.signal.throwIfAborted();
     this.#forward = forward;
   }
 

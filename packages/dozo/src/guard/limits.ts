@@ -37,6 +37,9 @@ export const KILL_ROUND_MS = 10;
 export const KILL_SLOW_ROUND_MS = 500;
 export const KILL_FAST_ROUNDS = 200;
 
+/** Giving the claim back takes at most so long; a disk that hangs must not hide how it ended. */
+export const GIVE_BACK_MS_MAX = 3_000;
+
 /** A watcher that was told to kill gets so long before the guard does it itself. */
 export const KILL_BACKUP_MS = 250;
 

@@ -39,7 +39,7 @@ export const CHANNEL_DESCRIPTOR = 4;
 
 /** One program under guard. */
 export class Supervisor {
-  /** Resolves when no process of the program lives; rejects when the watcher cannot be started. */
+  /** Resolves when no process of the program lives, also when none could be started. */
   readonly ended: Promise<SupervisionEnd>;
   readonly #options: SupervisorOptions;
   readonly #watcher: ChildProcess;
@@ -55,14 +55,19 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    const { promise, resolve, reject } = Promise.withResolvers<SupervisionEnd>();
+    const { promise, resolve } = Promise.withResolvers<SupervisionEnd>();
     this.ended = promise;
     this.#resolve = resolve;
     this.#watcher = options.spawnWatcher();
-    this.#watcher.once('error', reject);
     const { pid } = this.#watcher;
     if (pid !== undefined) options.descendants.leaveTo(pid);
     const exit = Promise.withResolvers<undefined>();
+    this.#watcher.once('error', (error) => {
+      options.say(`cannot start another process of this program: ${error.message}`);
+      this.#program = { status: 126, signal: null };
+      exit.resolve(undefined);
+      if (pid === undefined) this.#finish();
+    });
     this.#watcherExited = exit.promise;
     this.#watcher.once('exit', () => {
       if (pid !== undefined) options.descendants.wasTaken(pid);

@@ -84,7 +84,7 @@ export async function isLockShown(path: string): Promise<boolean> {
 }
 
 /** A volume that this machine cannot give us. */
-export function volumeUnusable(directory: string, reason: string): CommandError {
+function volumeUnusable(directory: string, reason: string): CommandError {
   const detail = { code: 'VOLUME_UNUSABLE', path: directory } as const;
   return new CommandError(`Guarding ${directory}: ${reason}.`, detail);
 }
