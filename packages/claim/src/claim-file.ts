@@ -4,7 +4,7 @@
  *
  *     0            64 KiB
  *     +--------+--+------------------------+
- *     | header |  | ring: 1,024 x 8 KiB    |   sparse: what was never written takes no room
+ *     | header |  | ring: 1,024 x 8 KiB    |   zeros where nobody has claimed
  *     +--------+--+------------------------+
  *
  * The file is written once when it is made, then only in its ring. Layout:
