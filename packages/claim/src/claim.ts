@@ -59,6 +59,9 @@ export class Claim {
   #beating: Promise<void> | undefined;
   #timer: Timer | undefined;
   #startedMs = 0;
+  /** The last tick of the timer, and since when there has been no gap between ticks. */
+  #tickMs = 0;
+  #awakeSinceMs = 0;
   #assessment: Assessment | undefined;
   #ring: Ring | undefined;
   #quarantined: readonly Slot[] = [];
@@ -404,12 +407,18 @@ export class Claim {
     const nowMs = this.#parts.clock.monotonicMs();
     const { beatIntervalMs, leaseMs } = this.settings;
     const sinceMs = this.#tenure.confirmed?.begun.monotonicMs ?? this.#startedMs;
+    // A process that slept counts from its waking: the beat that was on its way may get through yet.
+    if (nowMs - this.#tickMs > leaseMs) this.#awakeSinceMs = nowMs;
+    this.#tickMs = nowMs;
     if (this.#beating === undefined) {
       if (nowMs - sinceMs < beatIntervalMs) return;
       // What went wrong has ended the claim; whoever waits is told there.
       this.#beat().catch(() => undefined);
-    } else if (nowMs - sinceMs > RENEWAL_LEASES_MAX * leaseMs) {
-      this.#lose(`no beat has got through for ${Math.round(nowMs - sinceMs)} ms.`, undefined);
+      return;
+    }
+    const waitedMs = nowMs - Math.max(sinceMs, this.#awakeSinceMs);
+    if (waitedMs > RENEWAL_LEASES_MAX * leaseMs) {
+      this.#lose(`no beat has got through for ${Math.round(waitedMs)} ms.`, undefined);
     }
   }
 

@@ -1,5 +1,6 @@
 /** Taking, keeping and losing claims on a simulated disk. */
 import { SeededRandom } from '@dozo/base';
+import { SimulatedDevice, SimulatedProcess } from '@dozo/simulator';
 import { describe, expect, test } from 'vitest';
 import { SLOT_BYTES, describeClaim, watchMsOf } from '../src/index.ts';
 import type { Claim, ClaimProgress } from '../src/index.ts';
@@ -331,6 +332,25 @@ describe('holding a claim', () => {
     });
     await world.clock.advance(60_000);
     await asked;
+  });
+
+  test('a process that slept for long in the middle of a beat goes on when nobody has come', async () => {
+    for (let seed = 0; seed < 10; seed++) {
+      const world = new ClaimWorld(`slept/${seed}`);
+      const process = new SimulatedProcess(world.clock);
+      const device = new SimulatedDevice(world.medium, { clock: world.clock, seed, process });
+      const { claim } = await world.take({ device, clock: process });
+      // Stopped right after its next beat has been begun.
+      const before = device.operationCount;
+      while (device.operationCount === before) await world.clock.advance(1);
+      process.pause('runs');
+      await world.clock.advance(3600_000);
+      process.resume();
+      await world.clock.advance(10_000);
+      expect(claim.failure).toBeUndefined();
+      expect(claim.checkLease()).toBeUndefined();
+      claim.abandon();
+    }
   });
 
   test('a claim that was given back is not used any more', async () => {
