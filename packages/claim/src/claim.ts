@@ -403,10 +403,11 @@ export class Claim {
 
   #tick(): void {
     // Before the second look the slot may be somebody else's by now.
-    if (this.#tenure.confirmed === undefined) return;
+    const { confirmed } = this.#tenure;
+    if (confirmed === undefined) return;
     const nowMs = this.#parts.clock.monotonicMs();
     const { beatIntervalMs, leaseMs } = this.settings;
-    const sinceMs = this.#tenure.confirmed?.begun.monotonicMs ?? this.#startedMs;
+    const sinceMs = confirmed.begun.monotonicMs;
     // A process that slept counts from its waking: the beat that was on its way may get through yet.
     if (nowMs - this.#tickMs > leaseMs) this.#awakeSinceMs = nowMs;
     this.#tickMs = nowMs;
