@@ -23,7 +23,7 @@ interface Scale {
 
 const everyChange: Scale = {
   killRounds: Number(process.env['DOZO_E2E_KILL_ROUNDS'] ?? 50),
-  zombieRounds: Number(process.env['DOZO_ZOMBIE_ROUNDS'] ?? 8),
+  zombieRounds: Number(process.env['DOZO_ZOMBIE_ROUNDS'] ?? 6),
   largeUploadBytes: 1024 * MIB,
   multipartBytes: 1024 * MIB,
   treeFiles: { aws: 3_000, s3cmd: 1_000, rclone: 8_000, restic: 8_000 },

@@ -6,7 +6,7 @@ import type { WriterConfiguration } from './writer-protocol.ts';
 const KIB = 1024;
 
 export const SMALL_DEVICE_BYTES = 16 * KIB * KIB;
-export const SMALL_DEVICE_LEASE_MS = 500;
+const SMALL_DEVICE_LEASE_MS = 500;
 
 /** How a writer uses it: live data takes a good third of it, so that reclaim has to move some. */
 export const smallDeviceLoad: Pick<WriterConfiguration, 'keyCount' | 'workerCount' | 'largeShare'> =

@@ -6,8 +6,10 @@
  * everything; B is killed under load and started again, and reads everything once more. What every read
  * must show is decided by a model outside of all processes.
  */
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KernelObjects } from './kernel-objects.ts';
+import { tryCommand } from './run-command.ts';
 import type { SeededDraw } from './seeded-draw.ts';
 import {
   formatSmallDevice,
@@ -22,6 +24,8 @@ import type { BatchLine, WriterConfiguration } from './writer-protocol.ts';
 /** One that does not end by itself in this time is killed; the round says so. */
 const ZOMBIE_MS_MAX = 30_000;
 
+const dozo = join(import.meta.dirname, '..', '..', 'packages', 'dozo', 'bin', 'dozo.js');
+
 type Switches = WriterConfiguration['switches'];
 
 export interface ZombieRoundOptions {
@@ -32,13 +36,18 @@ export interface ZombieRoundOptions {
   readonly successorSwitches: Switches;
   /** How long a zombie may go on that nothing stops; only where nothing is meant to. */
   readonly zombieMsMax?: number;
+  /** Part of the zombie's batches with large values; drawn by lot without it. */
+  readonly zombieLargeShare?: number;
 }
 
 export interface ZombieRoundResult {
   /** Empty when everybody has read what they must. */
   readonly problems: readonly string[];
-  /** What the zombie acknowledged after it had lost the device, for nobody. */
+  /** Batches that the zombie acknowledged after it had lost the device, for nobody. */
   readonly zombieAcknowledgedCount: number;
+  /** The records in them; `dozo forensics` must have found at least so many. */
+  readonly zombieRecordCount: number;
+  readonly forensics: ForensicFindings;
   /** How the zombie's engine ended, `fenced` as a rule; otherwise its last words. */
   readonly zombieEnd: string;
   readonly acknowledgedCount: number;
@@ -48,6 +57,13 @@ export interface ZombieRoundResult {
   readonly deviceTurns: number;
   readonly quarantinedSegmentCount: number;
   readonly staleReadCount: number;
+}
+
+/** What `dozo forensics --json` says of the device when all is over. */
+export interface ForensicFindings {
+  readonly verdict: string;
+  /** Of all holders, past the fences that their successors wrote. */
+  readonly recordCountPastFences: number;
 }
 
 export const fullCheck: Switches = {};
@@ -62,11 +78,31 @@ export async function playZombieRound(options: ZombieRoundOptions): Promise<Zomb
     const file = kernel.backingFile(options.file, SMALL_DEVICE_BYTES);
     await formatSmallDevice(file);
     const paths = [await kernel.loopDevice(file), await kernel.loopDevice(file)] as const;
-    return await new Round(options, paths, processes).play();
+    const result = await new Round(options, paths, processes).play();
+    return { ...result, forensics: await examine(file) };
   } finally {
     for (const process of processes) if (process.isRunning) await process.kill();
     await kernel.removeAll();
   }
+}
+
+async function examine(file: string): Promise<ForensicFindings> {
+  const { stdout, stderr } = await tryCommand(process.execPath, [
+    dozo,
+    'forensics',
+    file,
+    '--json',
+  ]);
+  if (stdout === '') throw new Error(`dozo forensics says nothing: ${stderr}`);
+  const report = JSON.parse(stdout) as {
+    readonly verdict: { readonly kind: string };
+    readonly holders: readonly { readonly pastFence: { readonly recordCount: number } | null }[];
+  };
+  const counts = report.holders.map(({ pastFence }) => pastFence?.recordCount ?? 0);
+  return {
+    verdict: report.verdict.kind,
+    recordCountPastFences: counts.reduce((total, count) => total + count, 0),
+  };
 }
 
 class Round {
@@ -76,6 +112,7 @@ class Round {
   readonly #model = new WriteModel();
   readonly #problems: string[] = [];
   #zombieAcknowledgedCount = 0;
+  #zombieRecordCount = 0;
 
   constructor(
     options: ZombieRoundOptions,
@@ -87,7 +124,7 @@ class Round {
     this.#processes = processes;
   }
 
-  async play(): Promise<ZombieRoundResult> {
+  async play(): Promise<Omit<ZombieRoundResult, 'forensics'>> {
     const { draw, zombieSwitches, successorSwitches } = this.#options;
     const [firstPath, secondPath] = this.#paths;
     let isZombie = false;
@@ -96,6 +133,7 @@ class Round {
       // What was on the disk before it was stopped may still be promised afterwards: it is there.
       else if (line.kind === 'acknowledged' && !this.#model.hasLanded(line.tag)) {
         this.#zombieAcknowledgedCount += 1;
+        this.#zombieRecordCount += line.keys.length;
       }
     });
     first.go();
@@ -127,6 +165,7 @@ class Round {
     return {
       problems: this.#problems,
       zombieAcknowledgedCount: this.#zombieAcknowledgedCount,
+      zombieRecordCount: this.#zombieRecordCount,
       zombieEnd,
       acknowledgedCount: this.#model.acknowledgedCount,
       checkpointCount: stats.checkpointCount,
@@ -154,12 +193,12 @@ class Round {
     switches: Switches,
     onBatch: (line: BatchLine) => void,
   ): Promise<WriterProcess> {
-    const { draw } = this.#options;
+    const { draw, zombieLargeShare } = this.#options;
     const configuration: WriterConfiguration = {
       ...{ ...smallDeviceLoad, path, name, switches },
       // Two loop devices are two devices to the kernel: its lock keeps none of them out either way.
       // Who writes little at once writes often before it needs another segment.
-      ...(name === 'A' ? { largeShare: draw.pick([0, 0, 0.5]) } : {}),
+      ...(name === 'A' ? { largeShare: zombieLargeShare ?? draw.pick([0, 0, 0.5]) } : {}),
       mode: draw.pick(['exclusive', 'unlocked']),
       seed: draw.integer(0, 2 ** 31),
     };
