@@ -2,10 +2,11 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
+import type { EngineStats } from '@dozo/engine';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { STATUS_BYTES_MAX } from '../limits.ts';
-import { askDaemon } from './daemon-status.ts';
+import { askDaemon, engineStatus } from './daemon-status.ts';
 import type { RuntimeInfo } from './runtime-file.ts';
 
 let server: Server | undefined;
@@ -46,5 +47,31 @@ describe('askDaemon', () => {
     const info = await answering('');
     server?.close();
     expect(await askDaemon(info)).toBeUndefined();
+  });
+});
+
+describe('engineStatus', () => {
+  it('names claims that are kept apart in a form that JSON can hold', () => {
+    const claim = {
+      identity: { incarnation: 3, nonce: new Uint8Array(16).fill(0xab) },
+      host: 'alpha',
+      podName: 'osd-0',
+      processId: 12,
+      sinceWallMs: 0,
+      by: { incarnation: 4, nonce: new Uint8Array(16) },
+      fencedWallMs: 1500,
+    };
+    const stats = { keyCount: 7, quarantinedClaims: [claim] } as unknown as EngineStats;
+    expect(JSON.parse(JSON.stringify(engineStatus(stats)))).toEqual({
+      keyCount: 7,
+      quarantinedClaims: [
+        {
+          ...{ incarnation: 3, nonce: 'ab'.repeat(16) },
+          ...{ host: 'alpha', podName: 'osd-0', processId: 12 },
+          ...{ since: '1970-01-01T00:00:00.000Z', fencedAt: '1970-01-01T00:00:01.500Z' },
+          fencedBy: 4,
+        },
+      ],
+    });
   });
 });

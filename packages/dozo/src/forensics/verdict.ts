@@ -7,7 +7,16 @@ import { formatSize } from '../sizes.ts';
 import type { Evidence } from './evidence.ts';
 import type { HolderRow } from './holders.ts';
 import type { Overlap } from './overlaps.ts';
-import { claimName, duration, isoTime, lateAmount, plural, timeSpan, whoIs } from './wording.ts';
+import {
+  claimName,
+  duration,
+  isoTime,
+  lateAmount,
+  plural,
+  shellWord,
+  timeSpan,
+  whoIs,
+} from './wording.ts';
 
 /**
  * - `never-used`: nobody has held it.
@@ -65,18 +74,13 @@ export function judge(
     } else {
       nextSteps.push({
         text: 'stop both, then look for damage:',
-        command: `dozo device verify ${evidence.path}`,
+        command: `dozo device verify ${shellWord(evidence.path)}`,
       });
     }
   }
   tellOfUnproven(rows, evidence, sentences, kind === 'damage-possible' ? [] : nextSteps);
   tellOfFailures(rows, evidence, sentences, nextSteps);
-  if (evidence.gaps.length > 0) {
-    const count = evidence.gaps.length;
-    sentences.push(
-      `${count} ${plural('thing', count)} could not be read; what ${count === 1 ? 'it' : 'they'} would have shown is not known.`,
-    );
-  }
+  tellOfGaps(evidence, sentences, nextSteps);
   if (nextSteps.length === 0) nextSteps.push({ text: 'nothing needs to be done' });
   return { kind, sentences, nextSteps };
 }
@@ -187,7 +191,7 @@ function tellOfUnproven(
   if (device !== undefined && !unproven.some(({ isMoving }) => isMoving)) {
     nextSteps.push({
       text: `if ${unproven.length === 1 ? 'that process is' : 'those processes are'} certainly dead and the device is not in use, give the space back:`,
-      command: `dozo device release-quarantine ${path}`,
+      command: `dozo device release-quarantine ${shellWord(path)}`,
     });
   }
 }
@@ -205,6 +209,25 @@ function tellOfFailures(
   );
   nextSteps.push({
     text: 'look at the disk (dmesg), and at the data:',
-    command: `dozo device verify ${path}`,
+    command: `dozo device verify ${shellWord(path)}`,
   });
+}
+
+function tellOfGaps(
+  { path, device, gaps }: Evidence,
+  sentences: string[],
+  nextSteps: NextStep[],
+): void {
+  const count = gaps.length;
+  if (count === 0) return;
+  const what = count === 1 ? 'it' : 'they';
+  sentences.push(
+    `${count} ${plural('thing', count)} could not be read; what ${what} would have shown is not known.`,
+  );
+  const text = 'see what could not be read, and look at the disk (dmesg)';
+  nextSteps.push(
+    device === undefined
+      ? { text }
+      : { text: `${text} and at the data:`, command: `dozo device verify ${shellWord(path)}` },
+  );
 }

@@ -17,6 +17,11 @@ export function printableText(text: string): string {
   });
 }
 
+/** A path as a word that a shell takes as it is, for commands that are to be copied. */
+export function shellWord(path: string): string {
+  return /^[\w./:@%+,=-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+}
+
 /** A key as text: what is no printable ASCII as `\xNN`. */
 export function printableKey(key: Uint8Array): string {
   return [...key]
