@@ -70,9 +70,13 @@ export const BLANK_CHECK_SAMPLE_BYTES = 64 * 1024;
 /** How much of a list of damaged places is printed; the JSON form has all of them. */
 export const DAMAGES_PRINTED_MAX = 100;
 
-/** Forensics watches the ring for so many beats, to see who lives, and no longer than this. */
+/** Forensics watches the ring for so many beats, to see who lives, within these bounds. */
 export const FORENSIC_BEATS_WATCHED = 2.5;
+export const FORENSIC_WATCH_MS_MIN = 500;
 export const FORENSIC_WATCH_MS_MAX = 5_000;
+
+/** Before a word that somebody is dead is believed, signs of life are watched for so long at least. */
+export const LIFE_WATCH_MS_MIN = 1_000;
 
 /** How often the release of a quarantine looks whether everything has been looked at. */
 export const RELEASE_STEP_MS = 20;

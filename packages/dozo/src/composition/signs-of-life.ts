@@ -8,8 +8,10 @@ import type { Clock, Device } from '@dozo/base';
 import { isSameClaim, readRing, watchMsOf } from '@dozo/claim';
 import type { ClaimSettings, RingPlace, Slot } from '@dozo/claim';
 
+import { LIFE_WATCH_MS_MIN } from '../limits.ts';
+
 /**
- * Watches for as long as a holder may be silent without losing its lease.
+ * Watches for at least as long as a holder may be silent without losing its lease.
  *
  * @returns the first of the claims that wrote its slot meanwhile; undefined when all were silent.
  */
@@ -21,7 +23,7 @@ export async function watchForLife(of: {
   readonly claims: readonly Slot[];
 }): Promise<Slot | undefined> {
   const { device, clock, place, settings, claims } = of;
-  const endMs = clock.monotonicMs() + watchMsOf(settings);
+  const endMs = clock.monotonicMs() + Math.max(watchMsOf(settings), LIFE_WATCH_MS_MIN);
   for (;;) {
     const leftMs = endMs - clock.monotonicMs();
     if (leftMs > 0) await sleep(clock, Math.min(leftMs, settings.beatIntervalMs));

@@ -14,7 +14,12 @@ import type { ClaimFileHeader, Ring, RingPlace, RingSlot, Slot } from '@dozo/cla
 import { readManifestOf, rescueSuperblock, scanZombie } from '@dozo/engine';
 import type { Manifest, Superblock } from '@dozo/engine';
 
-import { FORENSIC_BEATS_WATCHED, FORENSIC_WATCH_MS_MAX, MANIFEST_TRIES_MAX } from '../limits.ts';
+import {
+  FORENSIC_BEATS_WATCHED,
+  FORENSIC_WATCH_MS_MAX,
+  FORENSIC_WATCH_MS_MIN,
+  MANIFEST_TRIES_MAX,
+} from '../limits.ts';
 import type { DeviceEvidence, Evidence, Gap, ScannedClaim } from './evidence.ts';
 
 /** What is read, and what with. */
@@ -218,7 +223,8 @@ async function watchSlots(of: {
   const { device, clock, place, ring, beatIntervalMs, startMs } = of;
   const mayLive = slotsOf(ring).filter(({ state }) => state === 'held' || state === 'claiming');
   if (mayLive.length === 0) return [];
-  const watchMs = Math.min(FORENSIC_BEATS_WATCHED * beatIntervalMs, FORENSIC_WATCH_MS_MAX);
+  const wantedMs = Math.max(FORENSIC_BEATS_WATCHED * beatIntervalMs, FORENSIC_WATCH_MS_MIN);
+  const watchMs = Math.min(wantedMs, FORENSIC_WATCH_MS_MAX);
   const leftMs = startMs + watchMs - clock.monotonicMs();
   if (leftMs > 0) await sleep(clock, leftMs);
   const after = slotsOf(await readRingAsFarAsPossible(device, place, []));
