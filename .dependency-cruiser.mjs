@@ -90,7 +90,11 @@ export default {
       comment: 'They see what everybody sees. (A benchmark may measure the inside of a package.)',
       severity: 'error',
       from: { path: '^e2e/' },
-      to: { path: '^packages/', dependencyTypes: ['local'] },
+      to: {
+        path: '^packages/',
+        dependencyTypes: ['local'],
+        dependencyTypesNot: ['aliased-workspace'],
+      },
     },
     {
       name: 'no-io-in-core',
