@@ -174,7 +174,7 @@ describe.skipIf(whyNot !== undefined)(`forensics${whyNot ? ` (${whyNot})` : ''}`
     expect(report.holders[0]?.quarantine.segments).not.toEqual([]);
     const busy = await dozo('device', 'release-quarantine', paths[1], '--yes');
     expect(busy.status).toBe(3);
-    expect(busy.stderr).toContain('dozo up --release-quarantine');
+    expect(busy.stderr).toContain('then give this command again');
     expect(await second.quit()).toBe(0);
     const shown = await dozo('device', 'show', paths[0]);
     expect(shown.stdout).toContain('QUARANTINE    1 earlier claim is not proved dead');

@@ -114,11 +114,6 @@ function addUp(
       'wait for whoever holds the device instead of refusing; takes over when its lease is over',
       false,
     )
-    .option(
-      '--release-quarantine',
-      'you say that no earlier holder of the device runs any more: give back the space kept for them',
-      false,
-    )
     .option('--ready-file <file>', 'write endpoint and pid here, as JSON, once it serves')
     .addOption(
       new Option('--log-level <level>', 'least important lines to log')

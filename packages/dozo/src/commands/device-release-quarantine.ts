@@ -72,7 +72,7 @@ async function openAlone(path: string): Promise<Device> {
   } catch (error) {
     if (!hasCode(error, 'DEVICE_HELD')) throw error;
     throw new CommandError(
-      `${(error as Error).message}; then give this command again, or start the daemon with \`dozo up --release-quarantine\`. A running daemon releases by itself whatever is proved dead`,
+      `${(error as Error).message}; then give this command again. A running daemon releases by itself whatever is proved dead`,
       { code: 'DEVICE_HELD', path },
       { cause: error },
     );

@@ -104,7 +104,6 @@ export class Daemon {
       holder,
       wait: settings.isWaiting,
       onProgress: logClaimProgress(log, clock),
-      deadByWord: () => settings.areOthersDead,
       onVerifyProgress,
     });
     // The claim is ours, so whoever wrote these is gone.

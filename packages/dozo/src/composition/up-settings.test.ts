@@ -10,7 +10,6 @@ const defaults: UpOptions = {
   device: [],
   domain: [],
   wait: false,
-  releaseQuarantine: false,
   logLevel: 'info',
   logFormat: 'auto',
 };

@@ -20,7 +20,6 @@ export interface UpOptions {
   readonly tlsKey?: string;
   readonly readyFile?: string;
   readonly wait: boolean;
-  readonly releaseQuarantine: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
 }
@@ -40,8 +39,6 @@ export interface UpSettings {
   readonly readyFile: string | undefined;
   /** Wait for whoever holds the device instead of refusing. */
   readonly isWaiting: boolean;
-  /** An operator's word: no earlier holder of the device runs any more. */
-  readonly areOthersDead: boolean;
 }
 
 /** Device files are whole blocks of so many bytes. */
@@ -74,7 +71,6 @@ export function readUpSettings(options: UpOptions, environment: NodeJS.ProcessEn
     tlsKeyPath: options.tlsKey,
     readyFile: options.readyFile === undefined ? undefined : resolve(options.readyFile),
     isWaiting: options.wait,
-    areOthersDead: options.releaseQuarantine,
   };
 }
 
