@@ -4,6 +4,7 @@ import type { Reporter, TestModule } from 'vitest/node';
 export default class SummaryReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
     let passedCount = 0;
+    let skippedCount = 0;
     // A file that could not even be loaded counts as one failed test.
     let failedCount = unhandledErrors.length;
     for (const module of modules) {
@@ -11,9 +12,12 @@ export default class SummaryReporter implements Reporter {
       for (const test of module.children.allTests()) {
         const { state } = test.result();
         if (state === 'passed') passedCount += 1;
+        if (state === 'skipped') skippedCount += 1;
         if (state === 'failed' || state === 'pending') failedCount += 1;
       }
     }
+    // What this machine could not run has proved nothing; the names of the tests say why.
+    if (skippedCount > 0) console.log(`\n${skippedCount} skipped: NOT TRIED`);
     console.log(`\n${passedCount} passed, ${failedCount} failed`);
   }
 }
