@@ -17,6 +17,7 @@ import { refuseIntervals, watchMsOf } from './claim-settings.ts';
 import type { ClaimSettings } from './claim-settings.ts';
 import type { ClaimSwitches } from './claim-switches.ts';
 import { ClaimError, claimHeld, ringDamaged, ringFull } from './errors.ts';
+import { isSameClaim } from './identity.ts';
 import { COLLISIONS_MAX, QUICK_SETTLE_MS } from './limits.ts';
 import { RingReader } from './ring.ts';
 import type { Ring, RingPlace } from './ring.ts';
@@ -42,7 +43,10 @@ export interface AcquireOptions {
   readonly onProgress?: (progress: ClaimProgress) => void;
   /** Ends the waiting: rejects with its reason. */
   readonly signal?: AbortSignal;
-  /** An operator's word that the process of this claim is dead. */
+  /**
+   * An operator's word that the process of this claim is dead. Asked once, for the claims that stand on
+   * the ring at first; one that writes anything afterwards is not dead, whatever was said of it.
+   */
   readonly deadByWord?: (slot: Slot) => boolean;
   /** For tests and demonstrations. */
   readonly switches?: ClaimSwitches;
@@ -85,22 +89,26 @@ class Acquisition {
   readonly #options: AcquireOptions;
   readonly #switches: ClaimSwitches;
   readonly #reader: RingReader;
+  /** What we know without anybody's word. */
+  readonly #eyes: Witness;
   readonly #witness: Witness;
   readonly #watchMs: number;
+  /** The claims that an operator called dead, as they stood when he was asked. */
+  #dead: readonly Slot[] | undefined;
 
   constructor(options: AcquireOptions) {
-    const { device, place, holder, settings, deadByWord } = options;
+    const { device, place, holder, settings } = options;
     this.#options = options;
     this.#switches = options.switches ?? {};
     this.#reader = new RingReader(device, place);
     this.#watchMs = watchMsOf(settings);
-    this.#witness = {
+    this.#eyes = {
       bootId: holder.bootId,
       ...(holder.machineId === undefined ? {} : { machineId: holder.machineId }),
       lockIdentity: device.lockIdentity,
       isLocal: settings.isLocal,
-      ...(deadByWord === undefined ? {} : { deadByWord }),
     };
+    this.#witness = { ...this.#eyes, deadByWord: (slot) => this.#isDeadByWord(slot) };
   }
 
   async run(): Promise<Claim> {
@@ -130,24 +138,28 @@ class Acquisition {
     }
   }
 
-  /** Watches until nobody can hold a lease any more. */
+  /**
+   * Watches until nobody can hold a lease any more. Also those whom a person calls dead: he may have
+   * said so of a process that lives, or say so at every start.
+   */
   async #waitUntilFree(): Promise<View> {
     const { clock, signal } = this.#options;
     signal?.throwIfAborted();
     let ring = await this.#read();
-    let assessment = this.#assess(ring);
-    let watch = beginWatch(assessment, clock.monotonicMs());
-    if (this.#switches.skipWatch === true) return { ring, assessment, watch };
-    const [first] = assessment.leaseholders;
+    this.#dead ??= this.#deadByWord(ring);
+    let seen = this.#assess(ring, this.#eyes);
+    let watch = beginWatch(seen, clock.monotonicMs());
+    if (this.#switches.skipWatch === true) return this.#viewOf(ring, watch);
+    const [first] = seen.leaseholders;
     if (first !== undefined) this.#reportWatching(first.slot);
     let untilMs = watch.sinceMs + this.#watchMs;
-    while (assessment.leaseholders.length > 0) {
+    while (seen.leaseholders.length > 0) {
       await this.#pause(untilMs);
       const begunMs = clock.monotonicMs();
       ring = await this.#read();
-      assessment = this.#assess(ring);
+      seen = this.#assess(ring, this.#eyes);
       const time = { begunMs, nowMs: clock.monotonicMs(), watchMs: this.#watchMs };
-      const verdict = judgeWatch(watch, assessment, time);
+      const verdict = judgeWatch(watch, seen, time);
       if (verdict.kind === 'free') break;
       if (verdict.kind === 'wait') continue;
       if (verdict.kind === 'held') this.#refuseOrReport(verdict.holder);
@@ -155,7 +167,22 @@ class Acquisition {
       watch = verdict.watch;
       untilMs = watch.sinceMs + this.#watchMs;
     }
-    return { ring, assessment, watch };
+    return this.#viewOf(ring, watch);
+  }
+
+  #viewOf(ring: Ring, watch: Watch): View {
+    return { ring, assessment: this.#assess(ring, this.#witness), watch };
+  }
+
+  #deadByWord(ring: Ring): readonly Slot[] {
+    const { deadByWord } = this.#options;
+    if (deadByWord === undefined) return [];
+    return ring.slots.flatMap(({ slot }) => (slot !== undefined && deadByWord(slot) ? [slot] : []));
+  }
+
+  #isDeadByWord({ identity, writeCounter }: Slot): boolean {
+    const known = this.#dead?.find((slot) => isSameClaim(slot.identity, identity));
+    return known?.writeCounter === writeCounter;
   }
 
   #newClaim({ ring, assessment, watch }: View): Claim {
@@ -198,12 +225,15 @@ class Acquisition {
   /** How long a write of another claimant to the same slot may take to land. */
   #settleMs(ring: Ring): number {
     const { settings, holder } = this.#options;
-    if (settings.isLocal || this.#switches.skipSettle === true) return 0;
+    if (this.#switches.skipSettle === true) return 0;
     const newest = ring.newest;
-    const { lockIdentity } = this.#witness;
+    const { lockIdentity } = this.#eyes;
+    // Without its lock the kernel arbitrates between nobody, wherever the device is.
+    const isLocked = lockIdentity.kind !== 'none';
+    if (settings.isLocal && isLocked) return 0;
     const isOurPath =
       newest !== undefined &&
-      lockIdentity.kind !== 'none' &&
+      isLocked &&
       newest.holder.bootId === holder.bootId &&
       newest.lockIdentity.kind === lockIdentity.kind &&
       newest.lockIdentity.name === lockIdentity.name;
@@ -263,8 +293,8 @@ class Acquisition {
     else claim.abandon();
   }
 
-  #assess(ring: Ring): Assessment {
-    return assessRing(ring, this.#options.place.slotCount, this.#witness);
+  #assess(ring: Ring, witness: Witness): Assessment {
+    return assessRing(ring, this.#options.place.slotCount, witness);
   }
 
   async #read(): Promise<Ring> {

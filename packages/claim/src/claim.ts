@@ -68,6 +68,8 @@ export class Claim {
   #deaths: Account['deaths'] = [];
   #isAccountStale = false;
   readonly #endListeners: ((error: ClaimError) => void)[] = [];
+  /** Those who wait for a beat. They leave when it is over: a holder may sleep often. */
+  readonly #renewing = new Set<(error: ClaimError) => void>();
   readonly #deathListeners: ((slot: Slot, proof: DeathProof) => void)[] = [];
   readonly #toldDead = new Set<Slot>();
 
@@ -381,9 +383,9 @@ export class Claim {
 
   /** A disk that hangs must not keep those waiting who could be told that the claim is lost. */
   #unlessOver(work: Promise<void>): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.onEnd(reject);
-      work.then(resolve, reject);
+    return new Promise<void>((resolve, reject) => {
+      this.#renewing.add(reject);
+      work.then(resolve, reject).finally(() => this.#renewing.delete(reject));
     });
   }
 
@@ -433,6 +435,7 @@ export class Claim {
     if (this.#failure !== undefined || this.#isClosed) return;
     this.#failure = error;
     this.#endBeats();
+    for (const tell of this.#renewing) tell(error);
     for (const tell of this.#endListeners.splice(0)) tell(error);
   }
 
