@@ -239,8 +239,9 @@ class Schedule {
   async #hold({ process }: Runner, claim: Claim): Promise<void> {
     const isEager = this.#random.chance(0.5);
     let turnsLeft = this.#isHealed ? 2 : this.#random.below(40);
+    const goesOn = (): boolean => turnsLeft-- > 0 || (isEager && !this.#isHealed);
     try {
-      while (turnsLeft-- > 0 || (isEager && !this.#isHealed)) {
+      while (goesOn()) {
         await claim.checkLease();
         this.#checker.check();
         if (this.#random.chance(0.2)) {
