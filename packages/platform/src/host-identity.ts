@@ -1,6 +1,7 @@
 /** Who this process is, for the claim that it writes to its devices. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { dirname } from 'node:path';
 
 /** A process, so that people and other processes can tell it from every other one. */
 export interface HostIdentity {
@@ -11,8 +12,9 @@ export interface HostIdentity {
    */
   readonly bootId: string;
   /**
-   * The id of this installation, 32 hexadecimal digits, which stays over boots (`machine-id(5)`). A
-   * container has its image's or none; absent where there is none.
+   * The id of this installation, 32 hexadecimal digits, which stays over boots (`machine-id(5)`).
+   * Absent where there is none, and in a container, whose image may run on many machines; unless the
+   * machine's own was mounted into it.
    */
   readonly machineId?: string;
   /** In the process's own pid namespace: not unique on a machine with containers. */
@@ -22,26 +24,62 @@ export interface HostIdentity {
   readonly podUid?: string;
 }
 
-/**
- * Tells who this process is.
- *
- * @param machineIdPath for tests: where the id of the machine is.
- */
+/** What the readers of `readHostIdentity` look at; for tests. */
+export interface HostPlaces {
+  readonly machineId: string;
+  /** Files that container runtimes make. */
+  readonly containerMarks: readonly string[];
+}
+
+/** Variables that container runtimes and Kubernetes set. */
+const CONTAINER_VARIABLES = ['KUBERNETES_SERVICE_HOST', 'container'];
+
+const PLACES: HostPlaces = {
+  machineId: '/etc/machine-id',
+  containerMarks: ['/.dockerenv', '/run/.containerenv'],
+};
+
+/** Tells who this process is. */
 export function readHostIdentity(
   environment: Readonly<Record<string, string | undefined>> = process.env,
-  machineIdPath = '/etc/machine-id',
+  places = PLACES,
 ): HostIdentity {
   const podName = environment['POD_NAME'];
   const podUid = environment['POD_UID'];
-  const machineId = readLine(machineIdPath);
+  const machineId = readMachineId(environment, places);
   return {
     host: hostname(),
     bootId: readLine('/proc/sys/kernel/random/boot_id'),
     pid: process.pid,
-    ...(/^[0-9a-f]{32}$/.test(machineId) ? { machineId } : {}),
+    ...(machineId === undefined ? {} : { machineId }),
     ...(podName === undefined ? {} : { podName }),
     ...(podUid === undefined ? {} : { podUid }),
   };
+}
+
+/**
+ * A reboot proves death by this id: two machines that run one image must not be taken for one. In a
+ * container it counts only where it is a mount of its own.
+ */
+function readMachineId(
+  environment: Readonly<Record<string, string | undefined>>,
+  places: HostPlaces,
+): string | undefined {
+  const isContained =
+    CONTAINER_VARIABLES.some((name) => (environment[name] ?? '') !== '') ||
+    places.containerMarks.some((path) => existsSync(path));
+  if (isContained && !isMounted(places.machineId)) return undefined;
+  const machineId = readLine(places.machineId);
+  return /^[0-9a-f]{32}$/.test(machineId) ? machineId : undefined;
+}
+
+/** Whether a file is on another file system than the directory that it is in. */
+function isMounted(path: string): boolean {
+  try {
+    return statSync(path).dev !== statSync(dirname(path)).dev;
+  } catch {
+    return false;
+  }
 }
 
 /** The only line of a small file; empty where it cannot be read. */

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
@@ -103,14 +103,37 @@ describe('the identity of this process', () => {
   it('names the machine where it has an id of the right form', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'dozo-platform-'));
     const path = join(directory, 'machine-id');
+    const places = { machineId: path, containerMarks: [] };
     const id = '0123456789abcdef0123456789abcdef';
     await writeFile(path, `${id}\n`);
-    expect(readHostIdentity({}, path).machineId).toBe(id);
+    expect(readHostIdentity({}, places).machineId).toBe(id);
     for (const content of ['uninitialized\n', '', `${id}0\n`, id.toUpperCase()]) {
       await writeFile(path, content);
-      expect(readHostIdentity({}, path)).not.toHaveProperty('machineId');
+      expect(readHostIdentity({}, places)).not.toHaveProperty('machineId');
     }
     await rm(directory, { recursive: true });
-    expect(readHostIdentity({}, path)).not.toHaveProperty('machineId');
+    expect(readHostIdentity({}, places)).not.toHaveProperty('machineId');
+  });
+
+  it('does not take the id of an image, which many machines run, for that of its machine', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'dozo-platform-'));
+    const machineId = join(directory, 'machine-id');
+    await writeFile(machineId, '0123456789abcdef0123456789abcdef\n');
+    const unmarked = { machineId, containerMarks: [] };
+    for (const [environment, places] of [
+      [{ KUBERNETES_SERVICE_HOST: '10.0.0.1' }, unmarked],
+      [{ container: 'podman' }, unmarked],
+      [{}, { machineId, containerMarks: [machineId] }],
+    ] as const) {
+      expect(readHostIdentity(environment, places)).not.toHaveProperty('machineId');
+    }
+    // The machine's own, mounted into the container: a file of another file system than its directory.
+    const other = await mkdtemp('/dev/shm/dozo-platform-');
+    await copyFile(machineId, join(other, 'machine-id'));
+    await symlink(join(other, 'machine-id'), join(directory, 'mounted'));
+    const mounted = { machineId: join(directory, 'mounted'), containerMarks: [machineId] };
+    expect(readHostIdentity({}, mounted)).toHaveProperty('machineId');
+    await rm(other, { recursive: true });
+    await rm(directory, { recursive: true });
   });
 });
