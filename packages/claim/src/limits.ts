@@ -23,7 +23,7 @@ export const RESERVATION_SEGMENTS_MAX = 480;
 export const RESERVATION_OFFSET_BYTES = 2048;
 
 /** Room for the account of the lower claims, in front of the reservation. */
-export const ACCOUNT_BYTES = 512;
+const ACCOUNT_BYTES = 512;
 
 /** Where the account begins in a block. */
 export const ACCOUNT_OFFSET_BYTES = RESERVATION_OFFSET_BYTES - ACCOUNT_BYTES;
