@@ -7,11 +7,14 @@
  *
  * Source: flock(2), fallocate(2), posix_fadvise(2), ioctl_list(2), clock_gettime(2), `linux/fs.h`, `linux/falloc.h`.
  */
-import { getSystemErrorName } from 'node:util';
 import type koffi from 'koffi';
 
 import { bindForeign, importKoffi } from './foreign.ts';
 import type { ImportForeign } from './foreign.ts';
+
+// Not by `import`: for that Node evaluates all exports of the module, and one of them touches
+// `process.stderr`, which makes a pipe behind it non-blocking for every process that shares it.
+const { getSystemErrorName } = process.getBuiltinModule('node:util');
 
 /** How a call ended: `undefined`, or the kernel's name of the error. */
 export type KernelOutcome = string | undefined;

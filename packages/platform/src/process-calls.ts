@@ -8,12 +8,15 @@
  *
  * Source: prctl(2), waitid(2), waitpid(2), fcntl(2), execve(2), signal(2); `linux/prctl.h`, `bits/waitflags.h`.
  */
-import { getSystemErrorName } from 'node:util';
 import type koffi from 'koffi';
 
 import { bindForeign, importKoffi } from './foreign.ts';
 import type { ImportForeign } from './foreign.ts';
 import type { KernelOutcome } from './kernel.ts';
+
+// Not by `import`: for that Node evaluates all exports of the module, and one of them touches
+// `process.stderr`, which makes a pipe behind it non-blocking for every process that shares it.
+const { getSystemErrorName } = process.getBuiltinModule('node:util');
 
 /** How a process ended: with an exit status, or by the signal of this number. */
 export type ProcessEnd =

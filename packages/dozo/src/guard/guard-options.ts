@@ -1,10 +1,13 @@
 /** The command line of `dozo guard`. */
 import { basename } from 'node:path';
-import { parseArgs } from 'node:util';
 
 import { CommandError } from '../errors.ts';
 import { parseDurationMs } from './durations.ts';
 import { NAME_BYTES_MAX } from './limits.ts';
+
+// Not by `import`: for that Node evaluates all exports of the module, and one of them touches
+// `process.stderr`, which makes a pipe behind it non-blocking for every process that shares it.
+const { parseArgs } = process.getBuiltinModule('node:util');
 
 /** What a guard was asked to do. */
 export type GuardTask =

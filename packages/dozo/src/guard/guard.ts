@@ -111,9 +111,10 @@ async function superviseUnder(
   { say, clock }: GuardWorld,
 ): Promise<number> {
   claim.onEnd((end) => {
-    say(end.message);
     if (end.kind === 'lost') supervisor.terminate();
     else supervisor.kill();
+    // After the deed: to say it can take time.
+    say(end.message);
   });
   relay.forwardTo((signal) => supervisor.forward(signal));
   supervisor.start();

@@ -16,6 +16,7 @@ import { runGuard } from './guard.ts';
 import { runExecute, runWatcher } from './hidden-entries.ts';
 import { keepProcessAlive } from './keep-alive.ts';
 import { print, say } from './say.ts';
+import { leaveStreamsToProgram } from './shared-streams.ts';
 import { showVolume } from './volume-status.ts';
 
 /** How this program starts itself again: in one file, or as a script under the same Node. */
@@ -26,6 +27,7 @@ function ownCommand(): readonly string[] {
 
 /** Runs one command line and ends the process. */
 export async function main(args: readonly string[]): Promise<void> {
+  leaveStreamsToProgram();
   keepProcessAlive();
   const [entry] = args;
   const split = args.indexOf('--');

@@ -158,13 +158,13 @@ export class Watcher {
     if (this.#isTerminating || this.#isKilling) return;
     this.#isTerminating = true;
     this.#options.send({ kind: 'terminating' });
-    // Said here: the guard may be stopped.
-    this.#options.say('half of the lease is gone without a beat: the program is asked to end');
     if (this.#pid !== undefined && !this.#hasEnded) {
       this.#options.signalProgram(this.#pid, 'SIGTERM');
       // One that is stopped takes the signal only when it goes on.
       this.#options.signalProgram(this.#pid, 'SIGCONT');
     }
+    // Said here, and after the deed: the guard may be stopped, and to say it can take time.
+    this.#options.say('half of the lease is gone without a beat: the program is asked to end');
   }
 
   #programEnded(pid: number, end: ProgramEnd): void {
@@ -192,12 +192,12 @@ export class Watcher {
     // First the deed: whoever reads the message may be stopped.
     descendants.signalAll('SIGKILL');
     if (reason !== undefined) send({ kind: 'killing', reason });
-    if (reason === 'lease') say('the guard does not renew the lease: the program was killed');
     void descendants
       .killAll((stuck) => {
         send({ kind: 'stuck', names: stuck.map(nameOf) });
       })
       .then(() => this.#finish());
+    if (reason === 'lease') say('the guard does not renew the lease: the program was killed');
   }
 
   #finish(): void {
