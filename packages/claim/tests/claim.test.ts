@@ -4,6 +4,7 @@ import { SimulatedDevice, SimulatedProcess } from '@dozo/simulator';
 import { describe, expect, test } from 'vitest';
 import { SLOT_BYTES, describeClaim, watchMsOf } from '../src/index.ts';
 import type { Claim, ClaimProgress } from '../src/index.ts';
+import { encodeSlot } from '../src/slot.ts';
 import { ALPHA, BETA, ClaimWorld, SETTINGS, kill } from './claim-world.ts';
 
 /** A holder on another machine that will never write its slot again, and does not know it. */
@@ -100,6 +101,23 @@ describe('taking a claim', () => {
     await world.clock.advance(9000);
     stop.abort(new Error('enough'));
     await refused;
+  });
+
+  test('a local device spares the settle time only under the kernel’s lock', async () => {
+    for (const [access, isSettled] of [
+      ['exclusive', false],
+      ['unlocked', true],
+    ] as const) {
+      const world = new ClaimWorld(31);
+      const starting = world.begin({ access, settings: { isLocal: true } });
+      let isTaken = false;
+      const taken = starting.then(() => {
+        isTaken = true;
+      });
+      for (let step = 0; step < 30; step++) await world.clock.advance(20);
+      expect(isTaken).toBe(!isSettled);
+      await world.clock.runUntil(taken);
+    }
   });
 
   test('a reboot proves the death where only this machine reaches the device', async () => {
@@ -429,6 +447,21 @@ describe('what a look at the ring finds out', () => {
       code: 'CLAIM_LOST',
       message: expect.stringContaining('does not show what was written there last') as string,
     });
+  });
+
+  test('a claim whose slot is somebody else’s by now writes nothing more into it', async () => {
+    const world = new ClaimWorld(43);
+    const { claim } = await world.take();
+    const other = await new ClaimWorld('other').take();
+    const block = encodeSlot({ ...other.claim.slot, deviceId: world.deviceId });
+    const offset = claim.tenure.slotIndex * SLOT_BYTES;
+    world.medium.poke(offset, block);
+    world.medium.poke(offset + block.length, block);
+    await world.clock.runUntil(claim.look());
+    expect(claim.failure).toMatchObject({ code: 'CLAIM_FENCED' });
+    const before = await world.ring();
+    await claim.stop();
+    expect(await world.ring()).toEqual(before);
   });
 
   test('a slot that cannot be read any more ends a claim, for a higher one may be in it', async () => {
