@@ -142,17 +142,31 @@ describe('dozo forensics', () => {
       expect(readFileSync(picture, 'utf8')).toMatch(/^<svg [^]*claim 2[^]*<\/svg>\n$/);
     }
     const before = readFileSync(path);
-    for (const target of [path, directory, '/dev/null', join(directory, 'missing', 'x.svg')]) {
-      const { status, errors } = await dozo(['forensics', path, '--svg', target]);
+    const drawing = join(directory, 'drawing.svg');
+    writeFileSync(drawing, '<svg xmlns="http://www.w3.org/2000/svg"/>');
+    const missing = join(directory, 'missing', 'x.svg');
+    for (const target of [path, directory, drawing, '/dev/null', missing]) {
+      const { status, output, errors } = await dozo(['forensics', path, '--svg', target]);
       expect(status).toBe(6);
       expect(errors).toContain('cannot write the picture');
+      // What was found out is told all the same.
+      expect(output).toContain('TWO RAN AT ONCE');
     }
+    expect(readFileSync(drawing, 'utf8')).toBe('<svg xmlns="http://www.w3.org/2000/svg"/>');
     expect(readFileSync(path).equals(before)).toBe(true);
   });
 
   it('refuses what is no device as other commands do', async () => {
     expect(await dozo(['forensics', `${path}-missing`])).toMatchObject({ status: 6 });
-    expect(await dozo(['forensics', directory])).toMatchObject({ status: 6 });
+    const unguarded = await dozo(['forensics', directory]);
+    expect(unguarded.status).toBe(6);
+    expect(unguarded.errors).toContain('is a directory that was never guarded');
+    for (const damaged of ['', 'hello', 'x'.repeat(8192)]) {
+      writeFileSync(join(directory, '.dozo-claim'), damaged);
+      const { status, errors } = await dozo(['forensics', directory]);
+      expect(status).toBe(damaged === '' ? 6 : 4);
+      expect(errors).not.toContain('format');
+    }
     writeFileSync(path, Buffer.alloc(SIZE_BYTES, 'x'));
     expect(await dozo(['forensics', path])).toMatchObject({ status: 4 });
   });
@@ -291,7 +305,7 @@ describe('dozo device release-quarantine', () => {
     const { status, errors } = await release('--yes');
     expect(status).toBe(3);
     expect(errors).toContain(`process ${process.pid} on host`);
-    expect(errors).toContain('dozo up --release-quarantine');
+    expect(errors).toContain('stop it first; then give this command again');
     await engine.close();
   });
 });

@@ -11,7 +11,7 @@ import { CommandError, causeName } from '../errors.ts';
 import { EXIT_DONE, EXIT_OVERLAP_FOUND } from '../exit-codes.ts';
 import { openCase } from '../forensics/case-file.ts';
 import { examine } from '../forensics/examine.ts';
-import { drawPicture } from '../forensics/picture.ts';
+import { PICTURE_BEGINS, drawPicture } from '../forensics/picture.ts';
 import { reportJson } from '../forensics/report-json.ts';
 import { reportText } from '../forensics/report-text.ts';
 import { formatSize } from '../sizes.ts';
@@ -22,8 +22,6 @@ export interface ForensicsOptions {
   readonly svg?: string;
 }
 
-const SVG_BEGINS = '<svg ';
-
 /** Tells the story; the status says whether two ran at once. */
 export async function runForensics(
   context: CommandContext,
@@ -32,10 +30,11 @@ export async function runForensics(
 ): Promise<number> {
   const clock = await context.openClock();
   const caseFile = openCase(await examine(path, clock, (bytes) => tellOfScan(context, bytes)));
-  if (options.svg !== undefined) await writePicture(options.svg, drawPicture(caseFile));
   context.output.write(
     options.json ? `${JSON.stringify(reportJson(caseFile), undefined, 2)}\n` : reportText(caseFile),
   );
+  // After the report: a picture that cannot be written must not cost what was found out.
+  if (options.svg !== undefined) await writePicture(options.svg, drawPicture(caseFile));
   return caseFile.overlaps.length === 0 ? EXIT_DONE : EXIT_OVERLAP_FOUND;
 }
 
@@ -70,8 +69,8 @@ async function isPicture(path: string): Promise<boolean> {
   }
   try {
     if (!(await handle.stat()).isFile()) return false;
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(SVG_BEGINS.length), 0);
-    return buffer.toString('latin1', 0, bytesRead) === SVG_BEGINS;
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(PICTURE_BEGINS.length), 0);
+    return buffer.toString('latin1', 0, bytesRead) === PICTURE_BEGINS;
   } finally {
     await handle.close();
   }

@@ -37,6 +37,11 @@ const COLOUR: Readonly<Record<VerdictKind, string>> = {
   'damage-possible': 'alarm',
 };
 
+const PICTURE_ID = 'dozo-forensics';
+
+/** What every picture of ours begins with, and no other drawing. */
+export const PICTURE_BEGINS = `<svg id="${PICTURE_ID}" `;
+
 /** The whole picture, an SVG document. */
 export function drawPicture(caseFile: CaseFile): string {
   const { verdict } = caseFile;
@@ -58,7 +63,7 @@ export function drawPicture(caseFile: CaseFile): string {
   }
   parts.push(drawLegend(y));
   const height = y + LEGEND_HEIGHT;
-  const frame = { xmlns: 'http://www.w3.org/2000/svg', width: WIDTH, height };
+  const frame = { id: PICTURE_ID, xmlns: 'http://www.w3.org/2000/svg', width: WIDTH, height };
   const paper = element('rect', { x: 0, y: 0, width: WIDTH, height, class: 'paper' });
   return `${element(
     'svg',
