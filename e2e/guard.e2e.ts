@@ -227,6 +227,9 @@ describe('killed with SIGKILL', () => {
     expect(isAlive(orphan)).toBe(true);
     const second = await dozo('--volume', volume, '--', 'true');
     expect(second.status).toBe(3);
+    // The guard that the ring names is dead: who is to be ended is said all the same.
+    expect(second.stderr).toContain(`its lock is kept by process ${orphan}.`);
+    expect((await status()).stdout).toContain(`its lock is kept by process ${orphan}.`);
     expect(isAlive(program)).toBe(false);
     process.kill(orphan, 'SIGKILL');
     await first.closed;

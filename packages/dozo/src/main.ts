@@ -8,6 +8,7 @@ import { openSystemClock, SystemRandom } from '@dozo/platform';
 
 import type { CommandContext } from './command-context.ts';
 import { EXIT_BUG, exitStatusOf } from './exit-codes.ts';
+import { keepProcessAlive } from './guard/keep-alive.ts';
 import { runProgram } from './program.ts';
 
 const bugs = {
@@ -33,16 +34,9 @@ export async function main(args: readonly string[]): Promise<void> {
   process.on('unhandledRejection', (reason) => {
     dieOfBug(reason);
   });
-  stayAlive();
+  // A command that waits for time alone would end in the middle, with nothing said and status 0.
+  keepProcessAlive();
   process.exit(await runCommandLine(args, realContext()));
-}
-
-/**
- * Until the command is done. A timer of the Clock port keeps no process alive, so one that waits for
- * nothing else would end in the middle of it, with nothing said and status 0.
- */
-function stayAlive(): void {
-  new MessageChannel().port1.ref();
 }
 
 /** Runs one command line; what it throws becomes one line on standard error and a status. */

@@ -8,6 +8,9 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 
 import { CLAIM_FILE_NAME } from '@dozo/platform';
 
+/** So many are named; a database has hundreds. */
+const NAMED_MAX = 8;
+
 /** Processes other than this one that hold its lock, for a message. Source: proc_pid_fdinfo(5). */
 export function holdersOfFile(
   file: { readonly dev: bigint; readonly ino: bigint },
@@ -18,6 +21,23 @@ export function holdersOfFile(
     .filter((name) => /^\d+$/.test(name) && Number(name) !== ownPid)
     .filter((name) => holdsLock(`${directory}/${name}`, file))
     .map((name) => `process ${name}`);
+}
+
+/**
+ * A sentence that says which processes of this machine keep the lock of the file at `path`, with a space
+ * before it; empty where none is seen. The guard that the ring names may be gone, and only what it
+ * had started be left.
+ */
+export function lockersInWords(path: string): string {
+  let holders: readonly string[];
+  try {
+    holders = holdersOfFile(statSync(path, { bigint: true }));
+  } catch {
+    return '';
+  }
+  if (holders.length === 0) return '';
+  const more = holders.length > NAMED_MAX ? ` and ${holders.length - NAMED_MAX} more` : '';
+  return ` On this machine its lock is kept by ${holders.slice(0, NAMED_MAX).join(', ')}${more}.`;
 }
 
 function holdsLock(process: string, file: { readonly dev: bigint; readonly ino: bigint }): boolean {

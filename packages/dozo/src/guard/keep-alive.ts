@@ -1,6 +1,6 @@
 /**
- * A guard waits for time, and timers of the Clock port do not keep a process alive. Nothing else may be
- * open while it waits for a lock, or for the last process of a program that was killed.
+ * Commands wait for time, and timers of the Clock port do not keep a process alive. Nothing else may be
+ * open while a guard waits for a lock, or for the last process of a program that was killed.
  */
 import { MessageChannel } from 'node:worker_threads';
 

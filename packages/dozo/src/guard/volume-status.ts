@@ -10,11 +10,15 @@ import { describeClaim, isSameClaim, watchMsOf } from '@dozo/claim';
 import type { Slot } from '@dozo/claim';
 
 import { EXIT_DONE, EXIT_NOT_RUNNING } from '../exit-codes.ts';
+import { lockersInWords } from './descriptor-holders.ts';
 import { formatDuration } from './durations.ts';
 import { isLockShown, lookAtVolume, requireDirectory } from './volume-look.ts';
 import type { VolumeLook } from './volume-look.ts';
 
-/** `silent`: no beat for a lease, and yet the kernel's lock is taken: its guard is stopped or hangs. */
+/**
+ * `silent`: no beat for a lease, and yet the kernel's lock is taken: its guard is stopped or hangs, or was
+ * killed and something that it had started lives on.
+ */
 type VolumeState = 'held' | 'silent' | 'free';
 
 /** Shows it; @returns 0 when somebody holds it, 8 when it is free. */
@@ -78,7 +82,8 @@ function text(
     held: `${volume} is held by ${who}`,
     silent:
       `${volume} is held, and its holder is silent: the kernel's lock is taken and no beat was seen ` +
-      `for a lease, so its guard is stopped or its disk hangs: ${who}`,
+      `for a lease, so its guard is stopped, its disk hangs, or it was killed and something that it ` +
+      `started lives on: ${who}.${lockersInWords(look.path)}`,
     free: slot === undefined ? `${volume} is free` : `${volume} is free; last held by ${who}`,
   };
   const intervals = `beat ${formatDuration(beatIntervalMs)}, lease ${formatDuration(leaseMs)}`;

@@ -16,7 +16,7 @@ import { openClaimFile } from '@dozo/platform';
 import type { OpenClaimFile } from '@dozo/platform';
 
 import { CommandError, causeName } from '../errors.ts';
-import { holdersOfFile } from './descriptor-holders.ts';
+import { holdersOfFile, lockersInWords } from './descriptor-holders.ts';
 import { formatDuration } from './durations.ts';
 import type { LeaseTerm } from './lease-deadlines.ts';
 import {
@@ -276,8 +276,8 @@ export class VolumeClaim {
 
 function heldByAnother(directory: string, holder: string): CommandError {
   return new CommandError(
-    `Guarding ${directory}: it is held by ${holder}. Nothing was started. Use that one, stop it, or ` +
-      'wait for its end with --wait.',
+    `Guarding ${directory}: it is held by ${holder}.${lockersInWords(claimFilePath(directory))} ` +
+      'Nothing was started. Use that one, stop it, or wait for its end with --wait.',
     { code: 'DEVICE_HELD', path: directory },
   );
 }
