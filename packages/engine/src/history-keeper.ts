@@ -60,6 +60,14 @@ export class HistoryKeeper {
     this.#sizeBytes = encodeHistory(this.#current).length;
   }
 
+  /**
+   * Frees at once what only claims with a note had reserved: for a start that finds no other segment to
+   * write that note in. A crash on the way costs what there was to see of them, and nothing else.
+   */
+  freeNoted(): void {
+    this.#segments.setQuarantined(segmentsOf(this.#current.fences, this.#segments.count));
+  }
+
   /** It has been encoded into a manifest. */
   wroteManifest(): void {
     this.#written = this.#current;

@@ -143,6 +143,11 @@ export class LogWriter {
     this.#keeper.addNote(note);
   }
 
+  /** See `HistoryKeeper.freeNoted`. */
+  freeNoted(): void {
+    this.#keeper.freeNoted();
+  }
+
   /** How long the value of a manifest with so many pages, and the parts of now, would be in bytes. */
   manifestBytes(pageCount: number, partCount = this.parts.length): number {
     return manifestBytesOf(pageCount, partCount, this.#keeper.sizeBytes);

@@ -29,7 +29,7 @@ import { LogEngine } from './log-engine.ts';
 import { LogSource } from './log-walk.ts';
 import { LogWriter } from './log-writer.ts';
 import { Maintenance } from './maintenance.ts';
-import { QuarantineRelease } from './quarantine-release.ts';
+import { QuarantineRelease, noteDead } from './quarantine-release.ts';
 import { readSuperblock } from './read-superblock.ts';
 import { Reading } from './reading.ts';
 import { recover } from './recovery.ts';
@@ -243,6 +243,7 @@ async function writeFence(opening: Opening, log: LogWriter): Promise<void> {
   const { claim, options } = opening;
   await log.updateSlot();
   await log.confirmed();
+  if (!log.hasReservedSegment) await makeRoom(opening, log);
   if (!log.hasReservedSegment) throw noSegment(options.device);
   await claim.checkLease();
   log.beginSegment();
@@ -251,6 +252,20 @@ async function writeFence(opening: Opening, log: LogWriter): Promise<void> {
   // Twice, so that either block of the slot leads to the fence.
   await log.updateSlot('held');
   await log.updateSlot('held');
+}
+
+/**
+ * Starts that were cut off before they had looked at what dead ones had reserved may have left nothing
+ * else to go on in. Then that is looked at now, and noted in the fence.
+ */
+async function makeRoom({ options, superblock, claim }: Opening, log: LogWriter): Promise<void> {
+  const { device, clock } = options;
+  for (const { identity, proof } of knownDeaths(claim, log.history.fences)) {
+    await noteDead({ device, superblock, clock, log, isOver: () => false }, identity, proof);
+  }
+  log.freeNoted();
+  await log.updateSlot();
+  await log.confirmed();
 }
 
 /** Deaths that the claim notices, kept until there is somebody to tell. */

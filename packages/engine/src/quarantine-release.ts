@@ -53,17 +53,32 @@ export class QuarantineRelease {
   }
 
   async #release(identity: ClaimIdentity, proof: ZombieNote['proof']): Promise<void> {
-    const { device, superblock, clock, log, isServing, onNote } = this.#options;
-    const fence = log.history.fences.find((other) => isSameClaim(other.identity, identity));
-    if (fence === undefined || this.#isOver()) return;
-    const isOver = (): boolean => this.#isOver();
-    const findings = await scanZombie({ device, superblock, fence, isOver });
-    if (isOver() || !isServing()) return;
-    log.addNote({ ...fencedClaim(fence), ...findings, proof, notedWallMs: clock.wallMs() });
-    onNote();
+    const isOver = (): boolean => this.#isEnded || !this.#options.isServing();
+    if (await noteDead({ ...this.#options, isOver }, identity, proof)) this.#options.onNote();
   }
+}
 
-  #isOver(): boolean {
-    return this.#isEnded || !this.#options.isServing();
-  }
+/**
+ * Looks at what a dead claim wrote past its fence, and notes it for the next manifest; false when it has
+ * no fence, or when it was over before the end.
+ */
+export async function noteDead(
+  {
+    device,
+    superblock,
+    clock,
+    log,
+    isOver,
+  }: Pick<QuarantineReleaseOptions, 'device' | 'superblock' | 'clock' | 'log'> & {
+    readonly isOver: () => boolean;
+  },
+  identity: ClaimIdentity,
+  proof: ZombieNote['proof'],
+): Promise<boolean> {
+  const fence = log.history.fences.find((other) => isSameClaim(other.identity, identity));
+  if (fence === undefined || isOver()) return false;
+  const findings = await scanZombie({ device, superblock, fence, isOver });
+  if (isOver()) return false;
+  log.addNote({ ...fencedClaim(fence), ...findings, proof, notedWallMs: clock.wallMs() });
+  return true;
 }

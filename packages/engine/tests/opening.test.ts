@@ -104,7 +104,7 @@ describe('opening', () => {
     await device.close();
     const { newestClaim } = await inspectDevice(deviceOn(medium));
     medium.corrupt((newestClaim?.checkpoint?.groupOffset ?? 0) + 70);
-    const device2 = deviceOn(medium);
+    const device2 = new SimulatedDevice(medium, { clock: world.clock, seed: seed++ });
     await expect(openEngine({ device: device2, ...world, holder: HOLDER })).rejects.toMatchObject({
       code: 'DEVICE_CORRUPT',
     });
