@@ -31,7 +31,7 @@ export async function runUp(context: CommandContext, options: UpOptions): Promis
   try {
     const tls = await loadTlsFiles(settings.tlsCertificatePath, settings.tlsKeyPath);
     const { environment, random } = context;
-    const daemon = new Daemon({ settings, tls, environment, clock, random, log });
+    const daemon = new Daemon({ settings, tls, environment, clock, random, log, stop });
     // Whoever asked for JSON and is no person finds everything in one line of the log.
     const isInLog = options.logFormat === 'json' && context.output.isTTY !== true;
     const onServing = (serving: Serving): void => {

@@ -8,7 +8,7 @@
  * Stop is the reverse: not ready, no new requests, running ones end, the engine closes clean; the
  * health port answers until then.
  */
-import { hexOfBytes } from '@dozo/base';
+import { hasCode, hexOfBytes } from '@dozo/base';
 import type { Clock, Device, Random } from '@dozo/base';
 import { formatDevice, openEngine } from '@dozo/engine';
 import type { Engine, EngineEnd } from '@dozo/engine';
@@ -45,6 +45,8 @@ export interface DaemonParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** Ends the waiting for the device and its claim. */
+  readonly stop: AbortSignal;
 }
 
 /** What {@link Daemon.start} has found out, for the announcement. */
@@ -76,7 +78,7 @@ export class Daemon {
 
   /** Resolves when it serves. After a rejection, {@link abandon} closes what had been opened. */
   async start(): Promise<Serving> {
-    const { settings, environment, clock, random, log } = this.#parts;
+    const { settings, environment, clock, random, log, stop } = this.#parts;
     const { directory, readyFile } = settings;
     await ensureDataDirectory(directory);
     if (readyFile !== undefined) await removeStaleRuntimeFile(readyFile);
@@ -85,15 +87,12 @@ export class Daemon {
       const isLocal = await isOnLocalFileSystem(directory.path);
       await formatDevice({ device, clock, random, isLocal });
     };
-    const device = await openServedDevice(settings, format, { log, clock });
+    // A start that waits answers `/livez`, so that nobody takes it for dead.
+    if (settings.isWaiting) await this.#startHealth().catch(ignoreAddressInUse);
+    const device = await openServedDevice(settings, format, { log, clock, signal: stop });
     this.#device = device;
     const credentials = await provideCredentials(directory.credentialsFile, environment, random);
-    this.#health = await startHealthServer({
-      host: settings.host,
-      port: settings.healthPort,
-      phase: () => this.#phase,
-      status: () => this.#status(),
-    });
+    if (this.#health === undefined) await this.#startHealth();
     const holder = claimHolder(environment);
     const startMs = clock.monotonicMs();
     const onVerifyProgress = logVerifyProgress(log);
@@ -104,6 +103,7 @@ export class Daemon {
       holder,
       wait: settings.isWaiting,
       onProgress: logClaimProgress(log, clock),
+      signal: stop,
       onVerifyProgress,
     });
     // The claim is ours, so whoever wrote these is gone.
@@ -147,6 +147,12 @@ export class Daemon {
     if (this.#engine?.stats().state === 'failed') await this.#removeRuntimeFiles();
     await this.#device?.close();
     await this.#health?.close();
+  }
+
+  async #startHealth(): Promise<void> {
+    const { host, healthPort: port } = this.#parts.settings;
+    const phase = (): DaemonPhase => this.#phase;
+    this.#health = await startHealthServer({ host, port, phase, status: () => this.#status() });
   }
 
   async #writeAwsConfig(credentials: Credentials): Promise<AwsProfile> {
@@ -218,4 +224,9 @@ export class Daemon {
       ...(this.#s3 === undefined ? {} : { s3: this.#s3.stats() }),
     };
   }
+}
+
+/** Whoever is waited for may be the one that listens there. */
+function ignoreAddressInUse(error: unknown): void {
+  if (!hasCode(error, 'ADDRESS_IN_USE')) throw error;
 }

@@ -58,10 +58,11 @@ describe('runDaemon', () => {
     expect(calls).toEqual(['serving', 'stop']);
   });
 
-  it('ends a start at once when it is asked to stop', async () => {
-    const { run, calls, signal } = prepare({ start: never });
+  it('ends a start that hangs soon after it was asked to stop', async () => {
+    const { run, clock, calls, signal } = prepare({ start: never });
     const ended = runDaemon(run);
     signal();
+    await clock.advance(FAILED_CLOSE_MS + 1);
     await ended;
     expect(calls).toEqual([]);
   });

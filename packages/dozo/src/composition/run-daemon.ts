@@ -32,12 +32,15 @@ export async function runDaemon(run: DaemonRun): Promise<void> {
     if (stop.aborted) resolve('stopped');
     stop.addEventListener('abort', () => resolve('stopped'), { once: true });
   });
-  const started = await Promise.race([daemon.start(), stopped]).catch(async (error: unknown) => {
+  const starting = daemon.start();
+  const started = await Promise.race([starting, stopped]).catch(async (error: unknown) => {
     await within(clock, FAILED_CLOSE_MS, daemon.abandon());
     throw error;
   });
   if (started === 'stopped') {
-    // Nothing was served yet; the next start recovers as after a crash, which it can at any moment.
+    // Nothing was served yet; the next start recovers as after a crash, which it can at any moment. A
+    // claim that was just being taken is given back.
+    await within(clock, FAILED_CLOSE_MS, starting.then(() => daemon.stop(), ignore));
     log.info({ signal: String(stop.reason) }, 'stopped before it served');
     return;
   }
@@ -51,6 +54,10 @@ export async function runDaemon(run: DaemonRun): Promise<void> {
   log.info({ signal: String(stop.reason) }, 'stopping: running requests may end');
   if (!(await within(clock, STOP_MS_MAX, daemon.stop()))) throw stopTimedOut();
   log.info('stopped clean');
+}
+
+function ignore(): void {
+  // The start was not to be.
 }
 
 /** Waits for `work` at most `limitMs`; tells whether it was done by then. Its error passes through. */

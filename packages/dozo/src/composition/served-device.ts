@@ -9,6 +9,14 @@ import { provideDeviceFile } from './device-file.ts';
 import { openDeviceAlone } from './open-device.ts';
 import type { UpSettings } from './up-settings.ts';
 
+/** How to wait for a device that somebody holds. */
+export interface Waiting {
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Ends the waiting. */
+  readonly signal: AbortSignal;
+}
+
 /**
  * Opens it under the kernel's lock, for which it waits if it was told to; makes and formats the file, and
  * nothing else, where there is none.
@@ -18,11 +26,12 @@ import type { UpSettings } from './up-settings.ts';
 export async function openServedDevice(
   settings: UpSettings,
   format: (device: Device) => Promise<void>,
-  { log, clock }: { readonly log: Logger; readonly clock: Clock },
+  waiting: Waiting,
 ): Promise<Device> {
+  const { log } = waiting;
   const { devicePath, deviceFileBytes } = settings;
   if (devicePath !== undefined) {
-    return openInTurn(devicePath, settings, { log, clock });
+    return openInTurn(devicePath, settings, waiting);
   }
   const file = await provideDeviceFile(settings.directory, deviceFileBytes, format);
   if (file.isNew) {
@@ -33,13 +42,13 @@ export async function openServedDevice(
       `the device file has ${formatSize(file.sizeBytes)} and keeps them; --size counts for a first start only`,
     );
   }
-  return openInTurn(file.path, settings, { log, clock });
+  return openInTurn(file.path, settings, waiting);
 }
 
 async function openInTurn(
   path: string,
   { isWaiting }: UpSettings,
-  { log, clock }: { readonly log: Logger; readonly clock: Clock },
+  { log, clock, signal }: Waiting,
 ): Promise<Device> {
   let reportMs = Number.NEGATIVE_INFINITY;
   for (;;) {
@@ -52,6 +61,6 @@ async function openInTurn(
         log.info({ device: path, why: (error as Error).message }, 'waiting for the device');
       }
     }
-    await sleep(clock, LOCK_RETRY_MS);
+    await sleep(clock, LOCK_RETRY_MS, signal);
   }
 }
