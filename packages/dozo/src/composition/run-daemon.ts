@@ -40,7 +40,11 @@ export async function runDaemon(run: DaemonRun): Promise<void> {
   if (started === 'stopped') {
     // Nothing was served yet; the next start recovers as after a crash, which it can at any moment. A
     // claim that was just being taken is given back.
-    await within(clock, FAILED_CLOSE_MS, starting.then(() => daemon.stop(), ignore));
+    await within(
+      clock,
+      FAILED_CLOSE_MS,
+      starting.then(() => daemon.stop(), ignore),
+    );
     log.info({ signal: String(stop.reason) }, 'stopped before it served');
     return;
   }
