@@ -47,7 +47,7 @@ export const HOLDER_TEXT_BYTES_MAX = 128;
 export const CLOCK_DRIFT_MAX = 0.01;
 
 /** A settle time where a kernel's lock has proved the predecessor dead; otherwise a beat interval. */
-export const QUICK_SETTLE_MS = 20;
+export const QUICK_SETTLE_MS = 10;
 
 /** Bounds of the intervals that a device may be given, in ms. */
 export const BEAT_INTERVAL_MS_MIN = 20;

@@ -1,5 +1,5 @@
 /** Makes a device ours: superblocks and an empty claim ring. Everything on it is lost. */
-import { assert } from '@dozo/base';
+import { assert, equalBytes } from '@dozo/base';
 import type { Clock, Device, Random } from '@dozo/base';
 import { refuseIntervals } from '@dozo/claim';
 import { EngineError } from './errors.ts';
@@ -89,10 +89,19 @@ async function refuseContent(device: Device): Promise<void> {
   );
 }
 
+/**
+ * Makes a range read as zeros. What does already is left alone: blocks of a file that were allocated and
+ * never written cost nothing to read, and a holder reads the whole ring with every beat.
+ */
 async function writeZeros(device: Device, start: number, end: number): Promise<void> {
   assert(start <= end, 'a range ends after it starts');
   const zeros = new Uint8Array(ZEROS_BYTES);
+  const found = new Uint8Array(ZEROS_BYTES);
   for (let offset = start; offset < end; offset += ZEROS_BYTES) {
-    await device.write(offset, [zeros.subarray(0, Math.min(ZEROS_BYTES, end - offset))]);
+    const sizeBytes = Math.min(ZEROS_BYTES, end - offset);
+    const there = found.subarray(0, sizeBytes);
+    await device.readUncached(offset, there);
+    if (equalBytes(there, zeros.subarray(0, sizeBytes))) continue;
+    await device.write(offset, [zeros.subarray(0, sizeBytes)]);
   }
 }
