@@ -10,7 +10,9 @@
  * The file is written once when it is made, then only in its ring. Layout:
  * `docs/formats/claim-area.md`.
  */
-import { ByteReader, ByteWriter, assert, crc32c, writeUint32 } from '@dozo/base';
+import { ByteWriter, assert } from '@dozo/base';
+import { readHead, sealBlock, writeHead } from './block-head.ts';
+import type { BlockHead } from './block-head.ts';
 import { refuseIntervals } from './claim-settings.ts';
 import type { ClaimSettings } from './claim-settings.ts';
 import { RING_SLOTS_MAX, RING_SLOTS_MIN, SLOT_BLOCK_BYTES, SLOT_BYTES } from './limits.ts';
@@ -29,9 +31,7 @@ export const CLAIM_FILE_HEADER_BYTES = SLOT_BLOCK_BYTES;
 /** Where the ring of a claim file begins. */
 export const CLAIM_FILE_RING_OFFSET = 64 * 1024;
 
-const MAGIC = new TextEncoder().encode('DOZOCLM1');
-const FORMAT_VERSION = 1;
-const CRC_OFFSET_BYTES = 12;
+const HEAD: BlockHead = { magic: 'DOZOCLM1', version: 1, what: 'a claim file' };
 const FLAG_LOCAL = 1;
 
 /** The size of a claim file with this header, in bytes. */
@@ -44,28 +44,17 @@ export function encodeClaimFileHeader(header: ClaimFileHeader): Uint8Array {
   const { place, settings } = header;
   assert(place.deviceId.length === 16, 'an id has 16 bytes');
   const writer = new ByteWriter(CLAIM_FILE_HEADER_BYTES);
-  writer.bytes(MAGIC).uint32(FORMAT_VERSION).uint32(0).bytes(place.deviceId);
+  writeHead(writer, HEAD).bytes(place.deviceId);
   writer.uint64(place.offset).uint32(place.slotCount).uint32(settings.beatIntervalMs);
   writer.uint32(settings.leaseMs).uint32(settings.isLocal ? FLAG_LOCAL : 0);
   writer.uint64(header.createdWallMs).zeros(CLAIM_FILE_HEADER_BYTES - writer.length);
-  const block = writer.finish();
-  writeUint32(block, CRC_OFFSET_BYTES, crc32c(block));
-  return block;
+  return sealBlock(writer.finish());
 }
 
 /** Decodes a header. Throws `CodecError` with the reason in words when it is not one. */
 export function decodeClaimFileHeader(block: Uint8Array): ClaimFileHeader {
   assert(block.length === CLAIM_FILE_HEADER_BYTES, 'a header has 4,096 bytes');
-  const reader = new ByteReader(block, 'a claim file');
-  if (reader.view(8).some((byte, index) => byte !== MAGIC[index])) {
-    throw reader.invalid('it does not begin with DOZOCLM1');
-  }
-  const version = reader.uint32();
-  const checksum = reader.uint32();
-  const copy = block.slice();
-  copy.fill(0, CRC_OFFSET_BYTES, CRC_OFFSET_BYTES + 4);
-  if (crc32c(copy) !== checksum) throw reader.invalid('the checksum does not match');
-  if (version !== FORMAT_VERSION) throw reader.invalid(`its version is ${version}`);
+  const reader = readHead(block, HEAD);
   const deviceId = reader.bytes(16);
   const place = { offset: reader.uint64(), slotCount: reader.uint32(), deviceId };
   const intervals = { beatIntervalMs: reader.uint32(), leaseMs: reader.uint32() };

@@ -5,8 +5,10 @@
  * `docs/formats/claim-area.md`. A block is either empty (all zero, never written), valid, or damaged;
  * there is nothing in between.
  */
-import { ByteReader, ByteWriter, CodecError, assert, crc32c, writeUint32 } from '@dozo/base';
+import { ByteReader, ByteWriter, CodecError, assert } from '@dozo/base';
 import type { LockIdentity } from '@dozo/base';
+import { readHead, sealBlock, writeHead } from './block-head.ts';
+import type { BlockHead } from './block-head.ts';
 import {
   ACCOUNT_OFFSET_BYTES,
   DEATHS_MAX,
@@ -124,9 +126,7 @@ export type SlotBlock =
   | { readonly kind: 'damaged'; readonly reason: string }
   | { readonly kind: 'valid'; readonly slot: Slot };
 
-const MAGIC = new TextEncoder().encode('DOZOSLOT');
-const FORMAT_VERSION = 2;
-const CRC_OFFSET_BYTES = 12;
+const HEAD: BlockHead = { magic: 'DOZOSLOT', version: 2, what: 'a claim slot' };
 const STATES: readonly ClaimState[] = ['claiming', 'held', 'released', 'stopped'];
 const PROOFS: readonly DeathProof[] = [
   'released',
@@ -143,7 +143,7 @@ export function encodeSlot(slot: Slot): Uint8Array {
   assert(slot.deviceId.length === 16 && slot.identity.nonce.length === 16, 'ids are 16 bytes');
   assert(slot.reservation.length <= RESERVATION_SEGMENTS_MAX, 'the reservation is too long');
   const writer = new ByteWriter(SLOT_BLOCK_BYTES);
-  writer.bytes(MAGIC).uint32(FORMAT_VERSION).uint32(0).bytes(slot.deviceId);
+  writeHead(writer, HEAD).bytes(slot.deviceId);
   writer.uint64(slot.identity.incarnation).bytes(slot.identity.nonce).uint64(slot.writeCounter);
   writer.uint8(STATES.indexOf(slot.state)).uint8(LOCK_KINDS.indexOf(slot.lockIdentity.kind));
   writer.uint16(flagsOf(slot)).uint32(slot.beatIntervalMs).uint64(slot.beatCounter);
@@ -171,9 +171,7 @@ export function encodeSlot(slot: Slot): Uint8Array {
   writer.uint32(slot.reservation.length);
   for (const segment of slot.reservation) writer.uint32(segment);
   writer.zeros(SLOT_BLOCK_BYTES - writer.length);
-  const block = writer.finish();
-  writeUint32(block, CRC_OFFSET_BYTES, crc32c(block));
-  return block;
+  return sealBlock(writer.finish());
 }
 
 /** Tells what a block of the ring is. `deviceId` is the one that the superblock names. */
@@ -193,16 +191,7 @@ export function decodeSlot(block: Uint8Array, deviceId: Uint8Array): SlotBlock {
 }
 
 function readSlot(block: Uint8Array): Slot {
-  const reader = new ByteReader(block, 'a claim slot');
-  if (reader.view(8).some((byte, index) => byte !== MAGIC[index])) {
-    throw reader.invalid('it does not begin with DOZOSLOT');
-  }
-  const version = reader.uint32();
-  const checksum = reader.uint32();
-  const copy = block.slice();
-  copy.fill(0, CRC_OFFSET_BYTES, CRC_OFFSET_BYTES + 4);
-  if (crc32c(copy) !== checksum) throw reader.invalid('the checksum does not match');
-  if (version !== FORMAT_VERSION) throw reader.invalid(`its version is ${version}`);
+  const reader = readHead(block, HEAD);
   const deviceId = reader.bytes(16);
   const identity = { incarnation: reader.uint64(), nonce: reader.bytes(16) };
   const writeCounter = reader.uint64();
