@@ -127,8 +127,9 @@ describe.runIf(whyNoLoopDevices() === undefined)('as root, with loop devices', (
     const verified = story.replaceAll(/\s+/g, ' ').match(/all \d+ intact, verify clean/g);
     expect(verified).toHaveLength(waysIn.length);
     expect(stdout).not.toContain('\x1b');
-    const widths = stdout.split('\n').map((line) => line.length);
-    expect(Math.max(...widths)).toBeLessThanOrEqual(LINE_WIDTH_MAX);
+    // Only a word that is too long by itself, such as a path, may make a line too long.
+    const tooLong = stdout.split('\n').filter((line) => line.length > LINE_WIDTH_MAX);
+    expect(tooLong.filter((line) => /\s/.test(line))).toEqual([]);
     await expectNothingLeft(directory, stdout);
     expect(readdirSync(directory)).toEqual([]);
   });

@@ -6,6 +6,7 @@ test('text breaks at spaces, and a word that is too long stands alone', () => {
   expect(wrapText('one two three', 7)).toEqual(['one two', 'three']);
   expect(wrapText('a verylongword b', 5)).toEqual(['a', 'verylongword', 'b']);
   expect(wrapText('', 5)).toEqual(['']);
+  expect(wrapText('one\n  two  three\n', 20)).toEqual(['one', 'two three', '']);
 });
 
 test('cells wrap inside their column, rows are ruled off', () => {
@@ -26,4 +27,13 @@ test('cells wrap inside their column, rows are ruled off', () => {
       '',
     ].join('\n'),
   );
+});
+
+test('a cell never grows over its column: a word that is too long is cut', () => {
+  const columns = [
+    { head: 'way', width: 4 },
+    { head: 'data', width: 4 },
+  ];
+  const lines = renderTable(columns, [['abcdefghi', 'xy']]).split('\n');
+  expect(lines.slice(3, 6)).toEqual(['abcd  xy', 'efgh', 'i']);
 });

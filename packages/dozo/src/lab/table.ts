@@ -1,10 +1,17 @@
 /** Text for people: lines that are not too long, and a table whose cells wrap. */
 
-/** Breaks text at spaces into lines of at most `width` characters; a longer word gets its own line. */
+/**
+ * Breaks text at spaces into lines of at most `width` characters; its own line ends stay. A word that is
+ * longer, such as a path, stays whole and gets a line of its own: it is the only longer line there is.
+ */
 export function wrapText(text: string, width: number): string[] {
+  return text.split('\n').flatMap((line) => wrapLine(line.trim(), width));
+}
+
+function wrapLine(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
-  for (const word of text.split(' ')) {
+  for (const word of text.split(/\s+/)) {
     if (line !== '' && line.length + 1 + word.length > width) {
       lines.push(line);
       line = word;
@@ -34,7 +41,7 @@ export function renderTable(
 }
 
 function renderRow(columns: readonly Column[], cells: readonly string[]): string {
-  const wrapped = columns.map(({ width }, index) => wrapText(cells[index] ?? '', width));
+  const wrapped = columns.map(({ width }, index) => cellLines(cells[index] ?? '', width));
   const height = Math.max(...wrapped.map((lines) => lines.length));
   const lines = Array.from({ length: height }, (_, row) =>
     columns
@@ -43,4 +50,13 @@ function renderRow(columns: readonly Column[], cells: readonly string[]): string
       .trimEnd(),
   );
   return lines.join('\n');
+}
+
+/** A column keeps its width whatever comes: a word that is longer is cut. */
+function cellLines(text: string, width: number): string[] {
+  return wrapText(text, width).flatMap((line) =>
+    Array.from({ length: Math.max(1, Math.ceil(line.length / width)) }, (_, index) =>
+      line.slice(index * width, (index + 1) * width),
+    ),
+  );
 }
