@@ -1,0 +1,7 @@
+/**
+ * A value, or a promise of it.
+ *
+ * Reads that memory can answer are answered at once: a promise would cost a turn of the event loop and
+ * an allocation for each. Callers await only what is a promise.
+ */
+export type MaybePromise<Value> = Value | Promise<Value>;

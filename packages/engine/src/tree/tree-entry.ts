@@ -1,0 +1,64 @@
+/**
+ * What the merge tree knows of a key: that it was deleted, its value, or where in the log the value lies.
+ *
+ * One class with all fields for all kinds, so that every place that reads entries sees one shape.
+ */
+
+/** The key was deleted. Hides what older sources know of it. */
+export const ENTRY_DELETE = 0;
+/** The value stands in the entry. */
+export const ENTRY_INLINE = 1;
+/** The value lies in a record of the log. */
+export const ENTRY_POINTER = 2;
+
+/** One of `ENTRY_DELETE`, `ENTRY_INLINE`, `ENTRY_POINTER`. */
+export type EntryKind = 0 | 1 | 2;
+
+const NO_VALUE = new Uint8Array(0);
+
+/** What the tree knows of a key. Never changed. */
+export class TreeEntry {
+  readonly kind: EntryKind;
+  /** The record's sequence number in the log. */
+  readonly lsn: number;
+  /** Length of the value; 0 for a delete. */
+  readonly valueBytes: number;
+  /** The value of an inline entry, whose bytes nobody changes; empty for the others. */
+  readonly value: Uint8Array;
+  /** Pointer: which use of a log segment. Never used again, so that a dead one is known as dead. */
+  readonly ordinal: number;
+  /** Pointer: byte offset of the record in its segment. */
+  readonly offset: number;
+
+  /** All fields; `inline`, `pointer` and `delete` set those that a kind has. */
+  constructor(
+    kind: EntryKind,
+    lsn: number,
+    valueBytes: number,
+    value: Uint8Array,
+    ordinal: number,
+    offset: number,
+  ) {
+    this.kind = kind;
+    this.lsn = lsn;
+    this.valueBytes = valueBytes;
+    this.value = value;
+    this.ordinal = ordinal;
+    this.offset = offset;
+  }
+
+  /** An entry that holds its value. The caller gives the bytes away. */
+  static inline(lsn: number, value: Uint8Array): TreeEntry {
+    return new TreeEntry(ENTRY_INLINE, lsn, value.length, value, 0, 0);
+  }
+
+  /** An entry whose value lies in the log. */
+  static pointer(lsn: number, valueBytes: number, ordinal: number, offset: number): TreeEntry {
+    return new TreeEntry(ENTRY_POINTER, lsn, valueBytes, NO_VALUE, ordinal, offset);
+  }
+
+  /** An entry that says that the key is absent. */
+  static delete(lsn: number): TreeEntry {
+    return new TreeEntry(ENTRY_DELETE, lsn, 0, NO_VALUE, 0, 0);
+  }
+}
