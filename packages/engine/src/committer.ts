@@ -110,6 +110,7 @@ export class Committer {
       this.#queuedBytes += prepared.bytes;
       this.#queuedChargeBytes += prepared.chargeBytes;
       this.#arrivalCount++;
+      if (this.#options.switches.acknowledgeBeforeWrite === true) resolve(this.#lastLsn as Lsn);
       this.start();
     });
   }

@@ -5,6 +5,8 @@ import type { ClaimSwitches } from '@dozo/claim';
 export interface TestSwitches {
   /** Acknowledge without a flush. */
   readonly skipFlush?: boolean;
+  /** Acknowledge a batch when it is queued: one that is killed before the write loses it. */
+  readonly acknowledgeBeforeWrite?: boolean;
   /** Serve what recovery has read without making it durable: a dead process may not have. */
   readonly skipRecoveryFlush?: boolean;
   /** Recover through the page cache of this machine, which another one's writes do not reach. */
