@@ -41,6 +41,37 @@ test.each([40, 2000])(
   },
 );
 
+test.each([60, 3000, 12_000])(
+  'a range is removed as a whole from %i keys, and snapshots keep it',
+  (keys) => {
+    const random = new SeededRandom(keys);
+    const index = new TreeIndex();
+    const model = new Map<string, IndexEntry>();
+    const nameOf = (number: number) => `k${String(number).padStart(6, '0')}`;
+    for (let round = 0; round < 40; round++) {
+      for (let step = 0; step < keys / 4; step++) {
+        const key = nameOf(random.below(keys));
+        const entry = new IndexEntry(round, step, 0, 0);
+        expect(index.set(key, entry)).toBe(model.get(key));
+        model.set(key, entry);
+      }
+      const snapshot = index.snapshot();
+      const then = new Map(model);
+      const low = random.below(keys);
+      const [from, to] = [nameOf(low), nameOf(low + random.below(random.chance(0.2) ? keys : 60))];
+      const inside = sorted(model).filter(([key]) => key >= from && key < to);
+      expect(index.deleteRange(from, to).map(({ key, entry }) => [key, entry])).toEqual(inside);
+      for (const [key] of inside) model.delete(key);
+      if (keys > 100 && round % 8 !== 0) continue;
+      expectSame(snapshot, then);
+      expectSame(index, model);
+    }
+    expect(index.deleteRange('', '\xff')).toHaveLength(model.size);
+    expect(index.size).toBe(0);
+    expect(index.get(nameOf(1))).toBeUndefined();
+  },
+);
+
 test('ranges are half open, may be reversed and are cut at the limit', () => {
   const random = new SeededRandom('ranges');
   const index = new TreeIndex();

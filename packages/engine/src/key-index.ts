@@ -1,5 +1,5 @@
 /**
- * The ordered index in memory: a B+ tree from keys to where their records lie.
+ * The ordered index in memory: a B+ tree from keys to entries.
  *
  * Keys are binary strings, which compare with `<` in byte order. Snapshots cost nothing: every node
  * belongs to one tree (its *owner*), a snapshot makes all nodes shared, and a tree copies a shared node
@@ -31,14 +31,14 @@ export class IndexEntry {
 }
 
 /** A view of the index that does not change. */
-export interface IndexView {
+export interface IndexView<Entry extends object = IndexEntry> {
   readonly size: number;
-  get(key: string): IndexEntry | undefined;
+  get(key: string): Entry | undefined;
   /**
    * Up to `limit` rows with keys in `[from, to)`, ascending, or descending with `reverse`. `to`
    * undefined: past the last key.
    */
-  rows(range: IndexRange, limit: number): IndexRow[];
+  rows(range: IndexRange, limit: number): IndexRow<Entry>[];
 }
 
 export interface IndexRange {
@@ -47,27 +47,27 @@ export interface IndexRange {
   readonly reverse: boolean;
 }
 
-export interface IndexRow {
+export interface IndexRow<Entry extends object = IndexEntry> {
   readonly key: string;
-  readonly entry: IndexEntry;
+  readonly entry: Entry;
 }
 
-/** The interface behind which a merge tree will stand. */
-export interface KeyIndex extends IndexView {
+/** An index that can be changed. */
+export interface KeyIndex<Entry extends object = IndexEntry> extends IndexView<Entry> {
   /** Sets a key and returns what it had before. */
-  set(key: string, entry: IndexEntry): IndexEntry | undefined;
+  set(key: string, entry: Entry): Entry | undefined;
   /** Removes a key and returns what it had. */
-  delete(key: string): IndexEntry | undefined;
+  delete(key: string): Entry | undefined;
   /** A view of this moment. */
-  snapshot(): IndexView;
+  snapshot(): IndexView<Entry>;
 }
 
-class Leaf {
+class Leaf<Entry extends object> {
   readonly owner: object;
   readonly keys: string[];
-  readonly entries: IndexEntry[];
+  readonly entries: Entry[];
 
-  constructor(owner: object, keys: string[], entries: IndexEntry[]) {
+  constructor(owner: object, keys: string[], entries: Entry[]) {
     this.owner = owner;
     this.keys = keys;
     this.entries = entries;
@@ -78,13 +78,13 @@ class Leaf {
   }
 }
 
-class Inner {
+class Inner<Entry extends object> {
   readonly owner: object;
   /** `keys[i]` is not above any key of `children[i]`; `keys[0]` is not used. */
   readonly keys: string[];
-  readonly children: Node[];
+  readonly children: Node<Entry>[];
 
-  constructor(owner: object, keys: string[], children: Node[]) {
+  constructor(owner: object, keys: string[], children: Node<Entry>[]) {
     this.owner = owner;
     this.keys = keys;
     this.children = children;
@@ -95,24 +95,24 @@ class Inner {
   }
 }
 
-type Node = Leaf | Inner;
+type Node<Entry extends object> = Leaf<Entry> | Inner<Entry>;
 
 /** See the file comment. */
-export class TreeIndex implements KeyIndex {
+export class TreeIndex<Entry extends object = IndexEntry> implements KeyIndex<Entry> {
   #owner: object = {};
-  #root: Node = new Leaf(this.#owner, [], []);
+  #root: Node<Entry> = new Leaf(this.#owner, [], []);
   #size = 0;
 
   get size(): number {
     return this.#size;
   }
 
-  get(key: string): IndexEntry | undefined {
+  get(key: string): Entry | undefined {
     return find(this.#root, key);
   }
 
-  set(key: string, entry: IndexEntry): IndexEntry | undefined {
-    const path: Inner[] = [];
+  set(key: string, entry: Entry): Entry | undefined {
+    const path: Inner<Entry>[] = [];
     const slots: number[] = [];
     const leaf = this.#descend(key, path, slots);
     const at = lowerBound(leaf.keys, key);
@@ -128,9 +128,9 @@ export class TreeIndex implements KeyIndex {
     return undefined;
   }
 
-  delete(key: string): IndexEntry | undefined {
+  delete(key: string): Entry | undefined {
     if (this.get(key) === undefined) return undefined;
-    const path: Inner[] = [];
+    const path: Inner<Entry>[] = [];
     const slots: number[] = [];
     const leaf = this.#descend(key, path, slots);
     const at = lowerBound(leaf.keys, key);
@@ -142,13 +142,28 @@ export class TreeIndex implements KeyIndex {
     return before;
   }
 
-  rows(range: IndexRange, limit: number): IndexRow[] {
-    const rows: IndexRow[] = [];
+  /**
+   * Removes all keys in `[from, to)` and returns their rows in key order. Subtrees that lie in the range
+   * are taken out whole, so that the cost is that of listing them.
+   */
+  deleteRange(from: string, to: string): IndexRow<Entry>[] {
+    const removed = this.rows({ from, to, reverse: false }, Number.POSITIVE_INFINITY);
+    if (removed.length === 0) return removed;
+    this.#size -= removed.length;
+    this.#root = this.#cut(this.#root, from, to) ?? new Leaf<Entry>(this.#owner, [], []);
+    while (this.#root instanceof Inner && this.#root.itemCount === 1) {
+      this.#root = this.#root.children[0] as Node<Entry>;
+    }
+    return removed;
+  }
+
+  rows(range: IndexRange, limit: number): IndexRow<Entry>[] {
+    const rows: IndexRow<Entry>[] = [];
     collect(this.#root, range, limit, rows);
     return rows;
   }
 
-  snapshot(): IndexView {
+  snapshot(): IndexView<Entry> {
     const root = this.#root;
     const size = this.#size;
     // From now on no node belongs to this tree: each is copied before it changes.
@@ -157,7 +172,7 @@ export class TreeIndex implements KeyIndex {
       size,
       get: (key) => find(root, key),
       rows: (range, limit) => {
-        const rows: IndexRow[] = [];
+        const rows: IndexRow<Entry>[] = [];
         collect(root, range, limit, rows);
         return rows;
       },
@@ -165,12 +180,12 @@ export class TreeIndex implements KeyIndex {
   }
 
   /** The leaf for a key, with it and all nodes above it made our own. */
-  #descend(key: string, path: Inner[], slots: number[]): Leaf {
+  #descend(key: string, path: Inner<Entry>[], slots: number[]): Leaf<Entry> {
     let node = this.#own(this.#root);
     this.#root = node;
     while (node instanceof Inner) {
       const slot = childSlot(node, key);
-      const child = this.#own(node.children[slot] as Node);
+      const child = this.#own(node.children[slot] as Node<Entry>);
       node.children[slot] = child;
       path.push(node);
       slots.push(slot);
@@ -179,14 +194,49 @@ export class TreeIndex implements KeyIndex {
     return node;
   }
 
-  #own(node: Node): Node {
+  #own(node: Node<Entry>): Node<Entry> {
     if (node.owner === this.#owner) return node;
     return node instanceof Leaf
       ? new Leaf(this.#owner, node.keys.slice(), node.entries.slice())
       : new Inner(this.#owner, node.keys.slice(), node.children.slice());
   }
 
-  #split(node: Node, path: Inner[], slots: number[]): void {
+  /** The node without the keys in `[from, to)`; undefined when nothing is left of it. */
+  #cut(node: Node<Entry>, from: string, to: string): Node<Entry> | undefined {
+    const own = this.#own(node);
+    if (own instanceof Leaf) {
+      const start = lowerBound(own.keys, from);
+      const count = lowerBound(own.keys, to) - start;
+      own.keys.splice(start, count);
+      own.entries.splice(start, count);
+      return own.itemCount === 0 ? undefined : own;
+    }
+    const first = childSlot(own, from);
+    const last = childSlot(own, to);
+    const left = this.#cut(own.children[first] as Node<Entry>, from, to);
+    const right =
+      last === first ? undefined : this.#cut(own.children[last] as Node<Entry>, from, to);
+    const keys: string[] = [];
+    const children: Node<Entry>[] = [];
+    if (left !== undefined) {
+      keys.push(own.keys[first] as string);
+      children.push(left);
+    }
+    if (right !== undefined) {
+      keys.push(own.keys[last] as string);
+      children.push(right);
+    }
+    own.keys.splice(first, last - first + 1, ...keys);
+    own.children.splice(first, last - first + 1, ...children);
+    if (own.itemCount === 0) return undefined;
+    // What was cut may have become small enough for its neighbour.
+    for (let slot = Math.min(first + 2, own.itemCount - 1); slot >= first && slot > 0; slot--) {
+      this.#joinChild(own, slot);
+    }
+    return own;
+  }
+
+  #split(node: Node<Entry>, path: Inner<Entry>[], slots: number[]): void {
     const parent = path.pop();
     const slot = slots.pop() ?? 0;
     // Keys that arrive in order leave full nodes behind them.
@@ -207,7 +257,7 @@ export class TreeIndex implements KeyIndex {
   }
 
   /** Joins the node below the end of the path with a neighbour, and goes up while that is needed. */
-  #join(path: Inner[], slots: number[]): void {
+  #join(path: Inner<Entry>[], slots: number[]): void {
     for (;;) {
       const parent = path.pop();
       const slot = slots.pop();
@@ -216,11 +266,11 @@ export class TreeIndex implements KeyIndex {
       if (parent.itemCount >= NODE_ITEMS_MIN) break;
     }
     while (this.#root instanceof Inner && this.#root.itemCount === 1) {
-      this.#root = this.#root.children[0] as Node;
+      this.#root = this.#root.children[0] as Node<Entry>;
     }
   }
 
-  #joinChild(parent: Inner, slot: number): void {
+  #joinChild(parent: Inner<Entry>, slot: number): void {
     const leftSlot = slot === 0 ? 0 : slot - 1;
     const left = parent.children[leftSlot];
     const right = parent.children[leftSlot + 1];
@@ -244,15 +294,15 @@ export class TreeIndex implements KeyIndex {
   }
 }
 
-function find(root: Node, key: string): IndexEntry | undefined {
+function find<Entry extends object>(root: Node<Entry>, key: string): Entry | undefined {
   let node = root;
-  while (node instanceof Inner) node = node.children[childSlot(node, key)] as Node;
+  while (node instanceof Inner) node = node.children[childSlot(node, key)] as Node<Entry>;
   const at = lowerBound(node.keys, key);
   return node.keys[at] === key ? node.entries[at] : undefined;
 }
 
 /** The child that holds `key` if any does. */
-function childSlot(node: Inner, key: string): number {
+function childSlot(node: Inner<object>, key: string): number {
   let low = 1;
   let high = node.keys.length;
   while (low < high) {
@@ -275,7 +325,12 @@ function lowerBound(keys: readonly string[], key: string): number {
   return low;
 }
 
-function collect(node: Node, range: IndexRange, limit: number, rows: IndexRow[]): void {
+function collect<Entry extends object>(
+  node: Node<Entry>,
+  range: IndexRange,
+  limit: number,
+  rows: IndexRow<Entry>[],
+): void {
   const { from, to, reverse } = range;
   if (to !== undefined && to <= from) return;
   if (node instanceof Leaf) {
@@ -284,7 +339,7 @@ function collect(node: Node, range: IndexRange, limit: number, rows: IndexRow[])
     const step = reverse ? -1 : 1;
     for (let at = reverse ? end - 1 : start; at >= start && at < end; at += step) {
       if (rows.length >= limit) return;
-      rows.push({ key: node.keys[at] as string, entry: node.entries[at] as IndexEntry });
+      rows.push({ key: node.keys[at] as string, entry: node.entries[at] as Entry });
     }
     return;
   }
@@ -293,6 +348,6 @@ function collect(node: Node, range: IndexRange, limit: number, rows: IndexRow[])
   const step = reverse ? -1 : 1;
   for (let slot = reverse ? last : first; slot >= first && slot <= last; slot += step) {
     if (rows.length >= limit) return;
-    collect(node.children[slot] as Node, range, limit, rows);
+    collect(node.children[slot] as Node<Entry>, range, limit, rows);
   }
 }
