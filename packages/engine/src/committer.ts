@@ -185,7 +185,11 @@ export class Committer {
       const group = this.#form();
       if (group === 'again') continue;
       if (group === undefined) {
-        if (this.#queueLength === 0) return;
+        if (this.#queueLength === 0) {
+          if (!log.isDiscardDue) return;
+          await log.updateSlot();
+          continue;
+        }
         if (!(await this.#waitForReaders())) this.#refuseHead();
         continue;
       }

@@ -47,6 +47,7 @@ export async function finish(parts: {
   const work = async (): Promise<void> => {
     await committer.end(cause);
     await release.end();
+    await log.endDiscarding();
     if (isTooLate) return;
     if (!(cause instanceof ClaimError)) {
       await noteFailure(claim, log, clock, cause);

@@ -23,6 +23,7 @@ import type { CheckpointPointer, Claim, ClaimChange, LogEnd } from '@dozo/claim'
 import type { Catalog } from './catalog.ts';
 import type { ClaimHistory, ZombieNote } from './claim-history.ts';
 import type { Counters } from './counters.ts';
+import type { Discarder } from './discarder.ts';
 import { deviceOffset } from './geometry.ts';
 import { GroupBuilder, GROUP_HEADER_BYTES, padded } from './group.ts';
 import { HistoryKeeper } from './history-keeper.ts';
@@ -103,6 +104,7 @@ export class LogWriter {
   #nextOrdinal: number;
   readonly #reservation: Reservation;
   readonly #keeper: HistoryKeeper;
+  #discarder: Discarder | undefined;
   /** Where the newest durable manifest lies, if the slot does not say so yet. */
   #isSlotStale = false;
   #manifestPlace: CheckpointPointer | undefined;
@@ -218,6 +220,21 @@ export class LogWriter {
     return this.#isSlotStale || this.#reservation.isDue;
   }
 
+  /** Whether the slot should be written when there is nothing else to do. */
+  get isDiscardDue(): boolean {
+    return this.#discarder?.isDue ?? false;
+  }
+
+  /** From now on free segments are discarded. Once, after the fence. */
+  startDiscarding(discarder: Discarder): void {
+    this.#discarder = discarder;
+  }
+
+  /** To be awaited before the slot may say that this claim writes nothing more. */
+  async endDiscarding(): Promise<void> {
+    await this.#discarder?.end();
+  }
+
   /** A number for a new index snapshot. */
   nextSnapshotNumber(): number {
     this.#lastSnapshot++;
@@ -329,6 +346,7 @@ export class LogWriter {
   async updateSlot(state?: 'held'): Promise<void> {
     const { claim, counters } = this.#options;
     this.#reservation.extend();
+    this.#discarder?.beforeSlot();
     this.#isSlotStale = false;
     this.#keeper.beforeSlot();
     await claim.update({ ...this.#slotChange(), ...(state === undefined ? {} : { state }) });
@@ -336,11 +354,14 @@ export class LogWriter {
     counters.bytesWritten += BLOCK_BYTES;
     this.#letGo();
     this.#reservation.confirm();
+    this.#discarder?.slotIsDurable();
   }
 
   /** Gives the claim back, with the slot as it should be found. Rejects with the claim's errors. */
   async release(): Promise<void> {
     await this.#reservation.confirming;
+    await this.endDiscarding();
+    this.#discarder?.beforeSlot();
     this.#keeper.beforeSlot();
     await this.#options.claim.release(this.#slotChange());
   }
@@ -367,7 +388,7 @@ export class LogWriter {
     return {
       ...(this.#manifestPlace === undefined ? {} : { checkpoint: this.#manifestPlace }),
       ...(current === undefined ? {} : { logEnd: this.#logEnd(current) }),
-      reservation: [...open, ...this.#reservation.segments],
+      reservation: [...open, ...this.#reservation.segments, ...(this.#discarder?.segments ?? [])],
     };
   }
 

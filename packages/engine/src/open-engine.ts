@@ -19,6 +19,7 @@ import type { Fence, ZombieNote } from './claim-history.ts';
 import { Committer } from './committer.ts';
 import { newCounters } from './counters.ts';
 import type { Counters } from './counters.ts';
+import { Discarder } from './discarder.ts';
 import type { Engine, VerifyProgress, VerifyReport } from './engine-types.ts';
 import { EngineError } from './errors.ts';
 import { deviceFaultOf, finish, giveBack } from './farewell.ts';
@@ -51,6 +52,11 @@ export interface OpenOptions extends Pick<
   readonly holder: Holder;
   /** Progress of the verify that a failed flush of the last holder demands. */
   readonly onVerifyProgress?: (progress: VerifyProgress) => void;
+  /**
+   * Tells the device which segments are free (`discarder.ts`), if it takes that. Default false: the blocks
+   * of a file that was allocated on purpose stay its own.
+   */
+  readonly discard?: boolean;
   readonly testSwitches?: TestSwitches;
 }
 
@@ -132,15 +138,18 @@ async function openClaimed(opening: Opening): Promise<Engine> {
   return serve({ opening, recovered, source, log, counters, notices });
 }
 
-/** Puts the engine together. From here on there is somebody to tell whatever happens. */
-function serve(parts: {
+/** What serving begins with. */
+interface Serving {
   readonly opening: Opening;
   readonly recovered: Recovered;
   readonly source: LogSource;
   readonly log: LogWriter;
   readonly counters: Counters;
   readonly notices: DeathNotices;
-}): Engine {
+}
+
+/** Puts the engine together. From here on there is somebody to tell whatever happens. */
+function serve(parts: Serving): Engine {
   const { opening, source, log, counters } = parts;
   const { superblock, claim, switches } = opening;
   const { device, clock } = opening.options;
@@ -190,6 +199,7 @@ function serve(parts: {
       });
     },
   });
+  if (opening.options.discard === true) startDiscarding(parts, committer);
   claim.onEnd(end);
   for (const { identity, proof } of knownDeaths(claim, log.history.fences)) {
     release.release(identity, proof);
@@ -212,6 +222,21 @@ function serve(parts: {
     life,
     release,
   });
+}
+
+function startDiscarding(
+  { opening, recovered, log, counters }: Serving,
+  committer: Committer,
+): void {
+  const { options, superblock, claim, switches } = opening;
+  const { device, clock } = options;
+  const { geometry } = superblock;
+  const { segments } = recovered.catalog;
+  const onDue = (): void => {
+    committer.start();
+  };
+  const parts = { device, geometry, claim, clock, segments, counters, switches, onDue };
+  log.startDiscarding(new Discarder(parts));
 }
 
 /** Recovers, past the page cache, and makes durable what was read. */
