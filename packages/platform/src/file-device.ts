@@ -68,6 +68,11 @@ export class FileDevice implements Device {
     return this.#parts.descriptor;
   }
 
+  /** Whether it is a block device and not a regular file. */
+  get isBlockDevice(): boolean {
+    return this.#parts.kind === 'block';
+  }
+
   /**
    * Whether uncached reads and writes really go past the page cache. False where the file system
    * refuses them, or without `/proc`. It may turn false with the first one.
