@@ -14,7 +14,7 @@ import type { CursorRange, EntryCursor } from '../tree/entry-cursor.ts';
 import { RangeSet } from '../tree/range-set.ts';
 import type { TreeEntry } from '../tree/tree-entry.ts';
 import { findInBlock } from './block.ts';
-import type { BlockCache, CachedBlock } from './block-cache.ts';
+import type { BlockCache, BlockRequest, CachedBlock } from './block-cache.ts';
 import { mayContain } from './bloom.ts';
 import type { KeyHash } from './bloom.ts';
 import { blockCountOf, blockPlaceAt, findInIndex } from './index-block.ts';
@@ -122,6 +122,11 @@ export class TableReader {
     return this.#cached(meta, place.offset)?.bytes ?? this.#read(meta, place, DATA_CREDIT);
   }
 
+  /** A data block if it is cached. */
+  cachedBlock(meta: TableMeta, place: BlockPlace): Uint8Array | undefined {
+    return this.#cached(meta, place.offset)?.bytes;
+  }
+
   /**
    * Data blocks in a row, through the cache. Those that are neither there nor on their way are read in
    * one read.
@@ -224,20 +229,21 @@ export class TableReader {
 
   /** A block that is not cached: by the read that is under way, or by one of our own. */
   async #read(meta: TableMeta, place: BlockPlace, creditMax: number): Promise<Uint8Array> {
+    const joined = await this.#cache.joinRead(meta.number, place.offset);
+    if (joined !== undefined) return joined;
     const request = { table: meta.number, offsets: [place.offset], creditMax };
     const bytes = await this.#loadOnce(request, () => this.#checked.readOne(meta, place));
     if (bytes !== undefined) return bytes;
-    // Everybody who waited for the first read meets again at the second.
+    // Everybody who waited for a read that was not right meets again at this one.
     const again = await this.#loadOnce(request, () => this.#checked.readAgain(meta, place));
     return again ?? this.#checked.readAgain(meta, place);
   }
 
   async #loadOnce(
-    request: { readonly table: number; readonly offsets: number[]; readonly creditMax: number },
+    request: BlockRequest,
     read: () => Promise<Uint8Array | undefined>,
   ): Promise<Uint8Array | undefined> {
-    const { table, offsets } = request;
-    const joined = this.#cache.joinRead(table, offsets[0] as number);
+    const joined = this.#cache.joinRead(request.table, request.offsets[0] as number);
     if (joined !== undefined) return joined;
     return (await this.#cache.load(request, async () => [await read()]))[0];
   }

@@ -7,6 +7,7 @@
 import { hasCode } from '@dozo/base';
 import type { Counters } from '../counters.ts';
 import { indexDamaged } from '../errors.ts';
+import type { ReadMode } from '../log-walk.ts';
 import type { TestSwitches } from '../test-switches.ts';
 import { isBlockIntact } from './table-format.ts';
 import type { BlockPlace, TableMeta } from './table-meta.ts';
@@ -88,8 +89,14 @@ export class CheckedTableSource {
   }
 
   /** Bytes of a table, unchecked. */
-  readRaw(meta: TableMeta, offset: number, sizeBytes: number): Promise<Uint8Array> {
-    return this.#source.read(meta, offset, sizeBytes);
+  readRaw(
+    meta: TableMeta,
+    offset: number,
+    sizeBytes: number,
+    mode: ReadMode = 'cached',
+  ): Promise<Uint8Array> {
+    const reads = mode === 'cached' ? this.#source : this.#source.uncached;
+    return reads.read(meta, offset, sizeBytes);
   }
 
   isIntact(meta: TableMeta, block: Uint8Array): boolean {
