@@ -89,7 +89,6 @@ function bindKernel(foreign: typeof koffi): Kernel {
   );
   const ioctl = library.func('int ioctl(int descriptor, unsigned long request, void *argument)');
   const clockGettime = library.func('int clock_gettime(int clock, void *time)') as NativeCall;
-
   const outcome = (result: number): KernelOutcome =>
     result === 0 ? undefined : getSystemErrorName(-foreign.errno());
   // An array among the parameters must outlive the call, and koffi does not hold it: collected before
@@ -125,8 +124,7 @@ function bindKernel(foreign: typeof koffi): Kernel {
 
   return {
     lockExclusive: (descriptor) => outcome(flock(descriptor, LOCK_EX_NB) as number),
-    allocate: (descriptor, sizeBytes, startBytes = 0) =>
-      inBackground(fallocate, descriptor, 0, startBytes, sizeBytes - startBytes),
+    allocate: (descriptor, end, start = 0) => inBackground(fallocate, descriptor, 0, start, end - start),
     punchHole: (descriptor, offset, sizeBytes) =>
       inBackground(
         fallocate,
