@@ -7,6 +7,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 
 import type { CommandContext } from './command-context.ts';
 import type { FormatOptions } from './commands/device-format.ts';
+import type { GrowOptions } from './commands/device-grow.ts';
 import type { ShowOptions } from './commands/device-show.ts';
 import type { VerifyOptions } from './commands/device-verify.ts';
 import type { ReleaseQuarantineOptions } from './commands/device-release-quarantine.ts';
@@ -14,6 +15,7 @@ import type { ForensicsOptions } from './commands/forensics.ts';
 import type { LabDoubleStartOptions } from './commands/lab-double-start.ts';
 import type { StatusOptions } from './commands/status.ts';
 import { LOG_FORMATS, LOG_LEVELS } from './composition/log.ts';
+import { DISCARD_MODES } from './composition/up-settings.ts';
 import type { UpOptions } from './composition/up-settings.ts';
 import { EXIT_DONE, EXIT_USAGE } from './exit-codes.ts';
 import { GUARD_HELP } from './guard/guard-options.ts';
@@ -114,6 +116,14 @@ function addUp(
       'wait for whoever holds the device instead of refusing; takes over when its lease is over',
       false,
     )
+    .addOption(
+      new Option(
+        '--discard <when>',
+        'tell the device which space is free; auto: a block device, not a file',
+      )
+        .choices(DISCARD_MODES)
+        .default('auto'),
+    )
     .option('--ready-file <file>', 'write endpoint and pid here, as JSON, once it serves')
     .addOption(
       new Option('--log-level <level>', 'least important lines to log')
@@ -176,6 +186,15 @@ function addDevice(
     .action(async (path: string, options: FormatOptions) => {
       const { runDeviceFormat } = await import('./commands/device-format.ts');
       setStatus(await runDeviceFormat(context, path, options));
+    });
+  device
+    .command('grow <path>')
+    .description('use all of a file or block device that was made larger; nobody may hold it')
+    .option('--size <size>', 'make the file so large first', parseSize)
+    .option('--json', 'as JSON', false)
+    .action(async (path: string, options: GrowOptions) => {
+      const { runDeviceGrow } = await import('./commands/device-grow.ts');
+      setStatus(await runDeviceGrow(context, path, options));
     });
   device
     .command('show <path>')
