@@ -211,7 +211,7 @@ export class SimulatedDevice implements Device {
         throw this.#failure('write', offset, 'past the end of the device');
       }
       const shift = fault?.effect === 'misdirect' ? fault.byBytes : 0;
-      const write = this.#medium.beginWrite(offset + shift, bytes);
+      const write = this.#medium.beginWrite(this.#landing(offset + shift, bytes.length), bytes);
       return () => {
         assert(equalBytes(concatBytes(buffers), bytes), 'buffers changed during a write');
         if (fault?.effect === 'fail') {
@@ -228,6 +228,12 @@ export class SimulatedDevice implements Device {
       };
     };
     return this.#run(operation, begin, isKernels ? 'first' : 'whole');
+  }
+
+  /** Where a write lands: what is misdirected past one end of the disk comes in at the other. */
+  #landing(offset: number, sizeBytes: number): number {
+    const inside = ((offset % this.sizeBytes) + this.sizeBytes) % this.sizeBytes;
+    return Math.min(inside, this.sizeBytes - sizeBytes);
   }
 
   flush(): Promise<void> {
