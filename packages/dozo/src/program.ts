@@ -6,10 +6,10 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
 import type { CommandContext } from './command-context.ts';
+import type { CheckOptions } from './commands/device-check.ts';
 import type { FormatOptions } from './commands/device-format.ts';
 import type { GrowOptions } from './commands/device-grow.ts';
 import type { ShowOptions } from './commands/device-show.ts';
-import type { VerifyOptions } from './commands/device-verify.ts';
 import type { ReleaseQuarantineOptions } from './commands/device-release-quarantine.ts';
 import type { ForensicsOptions } from './commands/forensics.ts';
 import type { LabDoubleStartOptions } from './commands/lab-double-start.ts';
@@ -205,12 +205,13 @@ function addDevice(
       setStatus(await runDeviceShow(context, path, options));
     });
   device
-    .command('verify <path>')
-    .description('read every record and report each bad one; changes nothing')
+    .command('check <path>')
+    .alias('verify')
+    .description('read everything that counts, and tell what is damaged; changes nothing')
     .option('--json', 'as JSON', false)
-    .action(async (path: string, options: VerifyOptions) => {
-      const { runDeviceVerify } = await import('./commands/device-verify.ts');
-      setStatus(await runDeviceVerify(context, path, options));
+    .action(async (path: string, options: CheckOptions) => {
+      const { runDeviceCheck } = await import('./commands/device-check.ts');
+      setStatus(await runDeviceCheck(context, path, options));
     });
   device
     .command('release-quarantine <path>')
