@@ -12,6 +12,7 @@
 import { SeededRandom } from '@dozo/base';
 import {
   CompactionPicker,
+  compactionSettingsOf,
   flushCuts,
   outputCuts,
 } from '../packages/engine/src/tree/compaction-picker.ts';

@@ -23,8 +23,6 @@ import type { Run, Version } from './version.ts';
 import type { TableMeta } from '../table/table-meta.ts';
 
 export interface CompactionSettings {
-  /** Size of a table as the builder aims at. */
-  readonly tableBytes: number;
   /** Level 0 is compacted from this size on: some flushes. */
   readonly levelZeroBytes: number;
   /** Level 0 is compacted from this count of runs on, however small they are: reads ask each. */
@@ -35,6 +33,40 @@ export interface CompactionSettings {
   readonly jobBytesMax: number;
   /** The same for a job from level 0, which is larger for the same effect. */
   readonly levelZeroJobBytesMax: number;
+}
+
+/** How much larger each level is than the one above: what lies above the last level is a ninth of it. */
+const FANOUT = 10;
+
+/**
+ * Flushes that level 0 holds. With fewer a read asks fewer runs and more is rewritten: the figures are
+ * in docs/decisions/0075.
+ */
+const LEVEL_ZERO_FLUSHES = 4;
+
+/** Runs of level 0: those of twice {@link LEVEL_ZERO_FLUSHES} while a pass goes on, and some small ones. */
+const LEVEL_ZERO_RUNS_MAX = 12;
+
+/** Tables of a job: what fits a segment. */
+const JOB_TABLES = 16;
+
+/** Tables of a job from level 0. */
+const LEVEL_ZERO_JOB_TABLES = 32;
+
+/**
+ * The settings of an engine.
+ *
+ * @param tableBytes size of a table as the builder aims at.
+ * @param flushBytes size of what a flush writes, about.
+ */
+export function compactionSettingsOf(tableBytes: number, flushBytes: number): CompactionSettings {
+  return {
+    levelZeroBytes: LEVEL_ZERO_FLUSHES * flushBytes,
+    levelZeroRunsMax: LEVEL_ZERO_RUNS_MAX,
+    fanout: FANOUT,
+    jobBytesMax: JOB_TABLES * tableBytes,
+    levelZeroJobBytesMax: LEVEL_ZERO_JOB_TABLES * tableBytes,
+  };
 }
 
 /** Tables of a job that lie in one run. */
@@ -371,7 +403,9 @@ function jobOf(
   const inputs = sources.filter((input) => input.tables.length > 0);
   const { smallest, end } = boundsOf(inputs);
   const below = overlapping(output, smallest, end);
-  const dropsDeletes = isLastFor(version, outputLevel, smallest, end);
+  // The tables of the output level reach further, and have deletes too.
+  const all = boundsOf([...inputs, { level: outputLevel, tables: below }]);
+  const dropsDeletes = isLastFor(version, outputLevel, all.smallest, all.end);
   const upper = inputs.flatMap((input) => input.tables);
   const hasDeletes = upper.some((table) => table.deleteCount + table.rangeCount > 0);
   const isMove = below.length === 0 && !(dropsDeletes && hasDeletes) && areApart(upper);
