@@ -123,7 +123,7 @@ describe('mergeStep', () => {
           expect(table.content.lsnMax).toBe(Math.max(...found.map((row) => row[1].lsn)));
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 
@@ -136,7 +136,7 @@ describe('mergeStep', () => {
         const table = mergeInSteps(sources, settings);
         expect(table?.bytes).toEqual(tableOf(rows, RangeSet.EMPTY, 99).bytes);
       }),
-      { numRuns: 50 },
+      { numRuns: 30 },
     );
   });
 
