@@ -7,6 +7,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 
 import type { CommandContext } from './command-context.ts';
 import type { CheckOptions } from './commands/device-check.ts';
+import type { DumpOptions } from './commands/device-dump.ts';
 import type { FormatOptions } from './commands/device-format.ts';
 import type { GrowOptions } from './commands/device-grow.ts';
 import type { ShowOptions } from './commands/device-show.ts';
@@ -196,6 +197,33 @@ function addDevice(
       const { runDeviceGrow } = await import('./commands/device-grow.ts');
       setStatus(await runDeviceGrow(context, path, options));
     });
+  addDeviceLooks(device, context, setStatus);
+  device
+    .command('release-quarantine <path>')
+    .description(
+      'say that earlier holders are certainly dead, and give back the space kept for them',
+    )
+    .option('--claim <incarnation>', 'only this one; may be repeated', collectIncarnations, [])
+    .option('--yes', 'do not ask', false)
+    .action(async (path: string, options: ReleaseQuarantineOptions) => {
+      const { runReleaseQuarantine } = await import('./commands/device-release-quarantine.ts');
+      setStatus(await runReleaseQuarantine(context, path, options));
+    });
+  device
+    .command('restore-superblock <path>')
+    .description('put the copy of the superblock in the place of a damaged one')
+    .action(async (path: string) => {
+      const { runRestoreSuperblock } = await import('./commands/device-restore-superblock.ts');
+      setStatus(await runRestoreSuperblock(context, path));
+    });
+}
+
+/** What only looks at a device. */
+function addDeviceLooks(
+  device: Command,
+  context: CommandContext,
+  setStatus: (status: number) => void,
+): void {
   device
     .command('show <path>')
     .description('show what a device says of itself; changes nothing')
@@ -214,22 +242,17 @@ function addDevice(
       setStatus(await runDeviceCheck(context, path, options));
     });
   device
-    .command('release-quarantine <path>')
-    .description(
-      'say that earlier holders are certainly dead, and give back the space kept for them',
+    .command('dump <path>')
+    .description('show every structure on a device, for debugging; changes nothing')
+    .option(
+      '--segment <number>',
+      'what lies in this segment: groups, records, tables',
+      parseSegment,
     )
-    .option('--claim <incarnation>', 'only this one; may be repeated', collectIncarnations, [])
-    .option('--yes', 'do not ask', false)
-    .action(async (path: string, options: ReleaseQuarantineOptions) => {
-      const { runReleaseQuarantine } = await import('./commands/device-release-quarantine.ts');
-      setStatus(await runReleaseQuarantine(context, path, options));
-    });
-  device
-    .command('restore-superblock <path>')
-    .description('put the copy of the superblock in the place of a damaged one')
-    .action(async (path: string) => {
-      const { runRestoreSuperblock } = await import('./commands/device-restore-superblock.ts');
-      setStatus(await runRestoreSuperblock(context, path));
+    .option('--json', 'as JSON; with --segment one object in each line', false)
+    .action(async (path: string, options: DumpOptions) => {
+      const { runDeviceDump } = await import('./commands/device-dump.ts');
+      setStatus(await runDeviceDump(context, path, options));
     });
 }
 
@@ -312,6 +335,11 @@ function parseDuration(text: string): number {
   const durationMs = parseDurationMs(text);
   if (durationMs !== undefined) return durationMs;
   throw new InvalidArgumentError('A time is a number with ms, s or m, such as 500ms or 5s.');
+}
+
+function parseSegment(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('A segment is named by its number: 0, 1, 2, ...');
 }
 
 function collectIncarnations(text: string, previous: readonly number[]): readonly number[] {
