@@ -16,6 +16,8 @@ export interface OperationEvent {
   readonly sizeBytes: number;
   /** Whether it goes past the page cache. */
   readonly isUncached: boolean;
+  /** What a write writes; belongs to the medium and must not be changed. */
+  readonly bytes?: Uint8Array;
 }
 
 /**

@@ -205,7 +205,8 @@ export class SimulatedDevice implements Device {
     assert(this.#options.access !== 'read-only', 'writing to a device that is open for reading');
     const bytes = concatBytes(buffers);
     const { onResolved, isUncached = false, isKernels = false } = how;
-    const operation = { kind: 'write', offset, sizeBytes: bytes.length, isUncached } as const;
+    const sizeBytes = bytes.length;
+    const operation = { kind: 'write', offset, sizeBytes, isUncached, bytes } as const;
     const begin = (fault: Fault | undefined): (() => void) => {
       if (offset < 0 || offset + bytes.length > this.sizeBytes) {
         throw this.#failure('write', offset, 'past the end of the device');
@@ -421,6 +422,7 @@ interface Operation {
   readonly offset: number;
   readonly sizeBytes: number;
   readonly isUncached: boolean;
+  readonly bytes?: Uint8Array;
 }
 
 function assertWholeBlocks(offset: number, buffers: readonly Uint8Array[]): void {
