@@ -5,7 +5,8 @@
  * objects are and as B-trees like least. A value begins with the number of its entry; the rest cannot
  * be compressed.
  */
-import type { BenchEntry, StoreName, StoreOptions } from './engine-store.ts';
+import type { BenchEntry, StoreOptions } from './engine-store.ts';
+import type { StoreName } from './engine-stores.ts';
 
 export const KEY_BYTES = 40;
 const KEY_PREFIX = 'objects/';

@@ -6,7 +6,8 @@
  */
 import { readFileSync, writeSync } from 'node:fs';
 import { Entries, KEY_BYTES, keyOf, mixed, type BenchJob, type BenchResult } from './engine-job.ts';
-import { loadStore, type BenchStore, type OpenStore } from './engine-store.ts';
+import type { BenchStore, OpenStore } from './engine-store.ts';
+import { loadStore } from './engine-stores.ts';
 
 const STDOUT = 1;
 const LOAD_BATCH = 1000;

@@ -1,8 +1,8 @@
 /**
- * What the bench asks of an embedded store, and which stores there are.
+ * What the bench asks of an embedded store.
  *
  * Each one is in its best configuration that is as durable as the engine: what a put has promised has
- * been flushed to the disk. Nothing of a store is loaded before it is opened.
+ * been flushed to the disk.
  */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,25 +37,8 @@ export interface StoreOptions {
   readonly cacheBytes: number;
 }
 
-export const STORE_NAMES = ['dozo', 'lmdb', 'leveldb', 'sqlite'] as const;
-export type StoreName = (typeof STORE_NAMES)[number];
-
 /** Opens a store, new or not. */
 export type OpenStore = (options: StoreOptions) => Promise<BenchStore> | BenchStore;
-
-/** Loads a store's library. Rejects where it is not installed or does not fit this machine. */
-export async function loadStore(name: StoreName): Promise<OpenStore> {
-  switch (name) {
-    case 'dozo':
-      return (await import('./engine-store-dozo.ts')).openDozo;
-    case 'lmdb':
-      return (await import('./engine-store-lmdb.ts')).openLmdb;
-    case 'leveldb':
-      return (await import('./engine-store-leveldb.ts')).openLevelDb;
-    case 'sqlite':
-      return (await import('./engine-store-sqlite.ts')).openSqlite;
-  }
-}
 
 /** Blocks that the files of a directory take on the disk, in bytes. */
 export function allocatedBytes(directory: string): number {

@@ -24,7 +24,7 @@ import { parseArgs } from 'node:util';
 import { compareWithBare } from './engine-bare.ts';
 import { KEY_BYTES, type BenchJob, type BenchResult } from './engine-job.ts';
 import { PUT_ROWS, READ_ROWS, type Phase, type PutRow } from './engine-rows.ts';
-import { loadStore, STORE_NAMES, type StoreName } from './engine-store.ts';
+import { loadStore, STORE_NAMES, type StoreName } from './engine-stores.ts';
 import { median, printTable, shown } from './engine-table.ts';
 
 const MIB = 1024 ** 2;
