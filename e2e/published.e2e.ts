@@ -90,6 +90,19 @@ test('types come along: a program that imports a published package compiles', as
   await runCommand(process.execPath, ['program.ts'], { workingDirectory: installed });
 });
 
+test('an installed package computes on a thread, with tasks of another one', async () => {
+  const program = `
+    import { sumTask } from '@dozo/base/contracts';
+    import { WorkerCompute } from '@dozo/platform';
+    const compute = new WorkerCompute();
+    console.log(JSON.stringify(await compute.run(sumTask, { numbers: [20, 22] })));`;
+  writeFileSync(join(installed, 'compute.mjs'), program);
+  const output = await runCommand(process.execPath, ['compute.mjs'], {
+    workingDirectory: installed,
+  });
+  expect(output.trim()).toBe('{"sum":42}');
+});
+
 describe('the example that guards a directory of its own, on the three packages that it needs', () => {
   const example = scratch.directory('example');
   const ledger = scratch.join('ledger');

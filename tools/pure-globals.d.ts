@@ -18,3 +18,11 @@ declare class TextDecoder {
   decode(bytes?: Uint8Array): string;
 }
 declare function queueMicrotask(callback: () => void): void;
+declare function structuredClone<Value>(
+  value: Value,
+  options?: { readonly transfer?: readonly ArrayBuffer[] },
+): Value;
+interface ImportMeta {
+  /** Where a task of the Compute port is found again, from another thread. */
+  readonly url: string;
+}

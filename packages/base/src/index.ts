@@ -23,10 +23,13 @@ export { sleep } from './clock.ts';
 export type { Clock, Timer } from './clock.ts';
 export { CodecError } from './codec-error.ts';
 export type { CodecErrorDetail } from './codec-error.ts';
+export { ComputeError, computeClosed, taskFailed } from './compute.ts';
+export type { Compute, ComputeErrorDetail, ComputeTask } from './compute.ts';
 export { crc32c } from './crc32c.ts';
 export { DeviceError } from './device.ts';
 export type { AnyDeviceError, Device, DeviceErrorDetail, LockIdentity } from './device.ts';
 export { DozoError, hasCode } from './errors.ts';
+export { InlineCompute } from './inline-compute.ts';
 export { NETWORK_FRAME_BYTES_MAX, NETWORK_QUEUE_BYTES_MAX, NetworkError } from './network.ts';
 export type {
   AnyNetworkError,

@@ -153,6 +153,8 @@ export interface VerifyReport {
   readonly bytesChecked: number;
   /** Every damaged place, in order of offset. */
   readonly damages: readonly Damage[];
+  /** Present when growing the device was cut off: no damage, but it should be done again. */
+  readonly isGrowUnfinished?: true;
 }
 
 /**

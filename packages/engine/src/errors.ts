@@ -31,6 +31,8 @@ export type DeviceRefusal =
     }
   /** A beat interval or lease that no claim can keep. */
   | { readonly code: 'INTERVALS_REFUSED'; readonly reason: string }
+  /** Growing is refused while one who may have been growing the device is not proved dead. */
+  | { readonly code: 'HOLDERS_IN_DOUBT'; readonly path: string; readonly claimCount: number }
   /** Formatting would destroy what is there. */
   | { readonly code: 'DEVICE_NOT_EMPTY'; readonly path: string; readonly found: string }
   /** A structure that had been durable is damaged: opening would lose acknowledged writes. */

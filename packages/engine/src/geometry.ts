@@ -89,6 +89,18 @@ export function planGeometry(
   };
 }
 
+/**
+ * The geometry of a device that now has so many bytes: what there was stays where it was, and as many
+ * segments more as fit follow it.
+ */
+export function grownGeometry(geometry: Geometry, deviceBytes: number): Geometry {
+  const { segmentAreaOffset, segmentStrideBytes } = geometry;
+  assert(deviceBytes >= neededBytes(geometry), 'the device holds what it is formatted for');
+  const fitting = Math.floor((deviceBytes - segmentAreaOffset) / segmentStrideBytes);
+  const segmentCount = Math.min(fitting, SEGMENT_COUNT_MAX);
+  return { ...geometry, deviceBytes, segmentCount };
+}
+
 /** Whether a geometry, read from a superblock, makes sense in itself. */
 export function isSound(geometry: Geometry): boolean {
   return (

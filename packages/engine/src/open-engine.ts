@@ -70,7 +70,7 @@ interface Opening {
   readonly claim: Claim;
   readonly switches: TestSwitches;
   /** From the first group on, the log may hold what nobody knows of. */
-  hasWritten: boolean;
+  readonly onWrite: () => void;
 }
 
 /**
@@ -83,13 +83,17 @@ interface Opening {
  */
 export async function openEngine(options: OpenOptions): Promise<Engine> {
   const { device, testSwitches: switches = {} } = options;
-  const superblock = await readSuperblock(device);
-  const claim = await acquire(options, superblock);
-  const opening: Opening = { options, superblock, claim, switches, hasWritten: false };
+  const claim = await acquire(options, await readSuperblock(device));
+  let hasWritten = false;
   try {
-    return await openClaimed(opening);
+    // Again: the device may have been grown and used while the claim was waited for.
+    const superblock = await readSuperblock(device);
+    const onWrite = (): void => {
+      hasWritten = true;
+    };
+    return await openClaimed({ options, superblock, claim, switches, onWrite });
   } catch (error) {
-    await giveBack(claim, opening.hasWritten);
+    await giveBack(claim, hasWritten);
     throw error;
   }
 }
@@ -247,7 +251,7 @@ async function writeFence(opening: Opening, log: LogWriter): Promise<void> {
   if (!log.hasReservedSegment) throw noSegment(options.device);
   await claim.checkLease();
   log.beginSegment();
-  opening.hasWritten = true;
+  opening.onWrite();
   await log.commit();
   // Twice, so that either block of the slot leads to the fence.
   await log.updateSlot('held');
@@ -304,7 +308,8 @@ export async function openRing(device: Device, superblock: Superblock): Promise<
   return { place, ring: await readRing(device, place) };
 }
 
-function ringPlaceOf({ geometry, deviceId }: Superblock): RingPlace {
+/** Where the claim ring of a device lies. */
+export function ringPlaceOf({ geometry, deviceId }: Superblock): RingPlace {
   return { offset: geometry.ringOffset, slotCount: geometry.ringSlotCount, deviceId };
 }
 

@@ -1,5 +1,9 @@
-/** Reads the superblock of a device, and says plainly why a device cannot be used. */
-import { assert, hasCode } from '@dozo/base';
+/**
+ * Reads the superblock of a device, and says plainly why a device cannot be used.
+ *
+ * Read past the page cache: another machine may have grown the device since this one looked.
+ */
+import { assert, equalBytes, hasCode } from '@dozo/base';
 import type { Device } from '@dozo/base';
 import { EngineError } from './errors.ts';
 import { RECOGNISED_BYTES, recogniseContent } from './foreign-content.ts';
@@ -71,6 +75,21 @@ async function findSuperblockCopy(device: Device): Promise<Superblock | undefine
     }
   }
   return undefined;
+}
+
+/**
+ * Whether two valid superblocks differ in what growing changes, and in nothing else: then a grow was cut
+ * off between the two, and either of them is right.
+ */
+export function isGrowUnfinished(first: Superblock, copy: Superblock): boolean {
+  const { deviceBytes, segmentCount } = first.geometry;
+  const asFirst = { ...copy, geometry: { ...copy.geometry, deviceBytes, segmentCount } };
+  return !isSameSuperblock(first, copy) && isSameSuperblock(first, asFirst);
+}
+
+/** Whether two superblocks say the same. */
+export function isSameSuperblock(left: Superblock, right: Superblock): boolean {
+  return equalBytes(encodeSuperblock(left), encodeSuperblock(right));
 }
 
 /** What stands at the two places of a superblock that is known. */
@@ -154,6 +173,9 @@ async function readUpTo(device: Device, offset: number, sizeBytes: number): Prom
   const available = Math.min(sizeBytes, device.sizeBytes - offset);
   assert(available >= 0, 'reading past the end of the device');
   const bytes = new Uint8Array(sizeBytes);
-  if (available > 0) await device.read(offset, bytes.subarray(0, available));
+  const isWhole = offset % BLOCK_BYTES === 0 && available % BLOCK_BYTES === 0;
+  const into = bytes.subarray(0, available);
+  if (available > 0)
+    await (isWhole ? device.readUncached(offset, into) : device.read(offset, into));
   return bytes;
 }

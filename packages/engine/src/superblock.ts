@@ -1,9 +1,10 @@
 /**
  * The superblock: what says that a device is ours, and where everything lies on it.
  *
- * It is written once, when the device is formatted, at block 0 and again in front of the segments. A
- * damaged first one is never passed over in silence: opening is refused, and the copy can be put in
- * its place by a command. Layout: `docs/formats/device.md`.
+ * It is written when the device is formatted, and again when it has become larger (`grow-device.ts`),
+ * at block 0 and in front of the segments. A damaged first one is never passed over in silence:
+ * opening is refused, and the copy can be put in its place by a command. While both are valid the
+ * first one counts. Layout: `docs/formats/device.md`.
  */
 import { ByteReader, ByteWriter, CodecError, crc32c, writeUint32 } from '@dozo/base';
 import { refuseIntervals } from '@dozo/claim';

@@ -17,7 +17,7 @@ import type { LogSource } from './log-walk.ts';
 import type { LogPart, PagePlace } from './manifest.ts';
 import { RECORD_MANIFEST, RECORD_PUT, decodeRecordHead } from './record.ts';
 import { isValueIntact, recordBytesOf } from './record.ts';
-import { readBothSuperblocks } from './read-superblock.ts';
+import { isGrowUnfinished, isSameSuperblock, readBothSuperblocks } from './read-superblock.ts';
 import { readPage, seedOf } from './recovery.ts';
 import { decodeSegmentHeader } from './segment-header.ts';
 import type { Superblock } from './superblock.ts';
@@ -60,6 +60,7 @@ class Verification {
   readonly #nameless = new Map<number, Damage>();
   #bytesDone = 0;
   #recordCount = 0;
+  #isGrowUnfinished = false;
 
   constructor(options: VerifyOptions) {
     this.#options = options;
@@ -77,14 +78,26 @@ class Verification {
     this.#nameTheNameless();
     const damages = [...this.#damages, ...this.#nameless.values()];
     damages.sort((left, right) => left.offset - right.offset);
-    return { recordCount: this.#recordCount, bytesChecked: this.#bytesDone, damages };
+    return {
+      recordCount: this.#recordCount,
+      bytesChecked: this.#bytesDone,
+      damages,
+      ...(this.#isGrowUnfinished ? { isGrowUnfinished: true as const } : {}),
+    };
   }
 
   async #verifySuperblocks(): Promise<void> {
     const { source, superblock } = this.#options;
     for (const { offset, reading } of await readBothSuperblocks(source.device, superblock)) {
-      if (reading.kind === 'valid') continue;
-      const reason = reading.kind === 'damaged' ? reading.reason : 'it is not a superblock of ours';
+      let reason = reading.kind === 'damaged' ? reading.reason : 'it is not a superblock of ours';
+      if (reading.kind === 'valid') {
+        if (isSameSuperblock(superblock, reading.superblock)) continue;
+        if (isGrowUnfinished(superblock, reading.superblock)) {
+          this.#isGrowUnfinished = true;
+          continue;
+        }
+        reason = 'it is that of another device';
+      }
       this.#report({ segment: -1, offset, sizeBytes: 4096, reason: `superblock: ${reason}` });
     }
   }

@@ -16,3 +16,5 @@ export type { EndedChild, ProcessCalls, ProcessEnd } from './process-calls.ts';
 export { openSystemClock } from './system-clock.ts';
 export { SystemRandom } from './system-random.ts';
 export { TcpNetwork } from './tcp-network.ts';
+export { WorkerCompute } from './worker-compute.ts';
+export type { WorkerComputeOptions } from './worker-compute.ts';

@@ -62,6 +62,26 @@ export const RANDOM_POOLED_BYTES_MAX = 256;
 
 assert(RANDOM_POOLED_BYTES_MAX * 2 <= RANDOM_POOL_BYTES, 'a refill must serve several requests');
 
+/** Threads of one `WorkerCompute`: each takes some 10 MiB before it does anything. */
+export const COMPUTE_WORKERS_MAX = 16;
+
+/** Tasks that wait for a thread. Their input, some MiB each, is memory that nobody else counts. */
+export const COMPUTE_QUEUE_MAX = 64;
+
+/** Tasks that one thread has at once: one that runs, and one that it finds when it is done. */
+export const WORKER_TASKS_MAX = 2;
+
+/** Heap of a thread in MiB. Tasks work in buffers, which lie outside; this ends one that runs away. */
+export const WORKER_HEAP_MIB_MAX = 256;
+
+/** Threads that may end by themselves in a row, none having answered, before no more are started. */
+export const WORKER_LOSSES_MAX = 3;
+
+assert(
+  WORKER_TASKS_MAX * COMPUTE_WORKERS_MAX <= COMPUTE_QUEUE_MAX,
+  'the queue can feed all threads',
+);
+
 /** A connection with more queued than this asks its sender to wait; two round trips of a fast link. */
 export const QUEUE_LONG_BYTES = 1024 * 1024;
 

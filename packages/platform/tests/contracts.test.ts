@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   clockContract,
+  computeContract,
   DEVICE_CONTRACT_BYTES_MIN,
   deviceContract,
   networkContract,
@@ -20,6 +21,7 @@ import {
   openSystemClock,
   SystemRandom,
   TcpNetwork,
+  WorkerCompute,
 } from '../src/index.ts';
 import { canUseLoopDevices, losetup } from './loop-device.ts';
 
@@ -60,10 +62,15 @@ const network = networkContract(() => ({
 }));
 const random = randomContract(() => new SystemRandom());
 
+const oneThread = computeContract(() => new WorkerCompute());
+const threeThreads = computeContract(() => new WorkerCompute({ workerCount: 3 }));
+
 describe.each<[string, readonly ContractCase[]]>([
   ['the clock of this machine', clocks],
   ['a regular file', files],
   ['TCP', network],
+  ['a worker thread', oneThread],
+  ['several worker threads', threeThreads],
   ['the randomness of this machine', random],
 ])('the contract of %s', (_, cases) => {
   it.each(cases)('$name', async ({ run }) => {

@@ -5,6 +5,8 @@ export { PageCache } from './page-cache.ts';
 export type { PageCacheOptions } from './page-cache.ts';
 export { SimulatedClock } from './simulated-clock.ts';
 export type { SimulatedClockOptions } from './simulated-clock.ts';
+export { SimulatedCompute } from './simulated-compute.ts';
+export type { SimulatedComputeOptions } from './simulated-compute.ts';
 export { SimulatedDevice } from './simulated-device.ts';
 export type {
   Fault,

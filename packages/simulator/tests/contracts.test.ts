@@ -2,6 +2,7 @@
 import { SeededRandom } from '@dozo/base';
 import {
   clockContract,
+  computeContract,
   DEVICE_CONTRACT_BYTES_MIN,
   deviceContract,
   randomContract,
@@ -12,6 +13,7 @@ import { describe, expect, it } from 'vitest';
 import {
   PageCache,
   SimulatedClock,
+  SimulatedCompute,
   SimulatedDevice,
   SimulatedMedium,
   SimulatedProcess,
@@ -45,11 +47,17 @@ function underTest(host: Partial<SimulatedDeviceOptions>): DeviceUnderTest {
   };
 }
 
+const computes = computeContract(() => {
+  const clock = new SimulatedClock({ seed: 1 });
+  return new SimulatedCompute({ clock, seed: 1 });
+});
+
 describe.each<[string, readonly ContractCase[]]>([
   ['SimulatedClock', clocks],
   ['SimulatedProcess', processes],
   ['SimulatedDevice', devices],
   ['SimulatedDevice with a page cache', cachedDevices],
+  ['SimulatedCompute', computes],
   ['SeededRandom', randomContract(() => new SeededRandom('contract'))],
 ])('the contract of %s', (_, cases) => {
   it.each(cases)('$name', async ({ run }) => {

@@ -1,5 +1,7 @@
 export { clockContract } from './clock-contract.ts';
 export type { ClockUnderTest } from './clock-contract.ts';
+export { computeContract } from './compute-contract.ts';
+export { incrementTask, sumTask } from './compute-tasks.ts';
 export { ContractViolation } from './contract.ts';
 export type { ContractCase } from './contract.ts';
 export { DEVICE_CONTRACT_BYTES_MIN, deviceContract } from './device-contract.ts';

@@ -1,0 +1,230 @@
+/**
+ * A version: which tables make up the tree at one moment. Never changed; a change gives the next one.
+ *
+ * Level 0 has runs that may overlap each other, newest first: one comes with every flush. Every other
+ * level has one run at most. A run is tables in key order whose bounds `[smallest, end)` do not overlap.
+ * What a level knows of a key is newer than what the levels below it, with higher numbers, know.
+ *
+ * Data arrives at the last level in the end. The levels between it and level 0 come into use one by one,
+ * from the last upwards, when there is so much data that a step between sizes becomes too large: see the
+ * compaction picker. A small tree has level 0 and the last level.
+ */
+import { assert } from '@dozo/base';
+import type { TableMeta } from '../table/table-meta.ts';
+
+/**
+ * Levels of a tree. With a first level of 256 MiB and steps of ten, six of them below level 0 hold
+ * 25 TiB of keys and small values.
+ */
+export const LEVEL_COUNT = 7;
+
+/** The level at which data arrives in the end. */
+export const LEVEL_LAST = LEVEL_COUNT - 1;
+
+/** Tables in key order that do not overlap. */
+export type Run = readonly TableMeta[];
+
+/** The runs of a level: newest first in level 0, at most one in the others. */
+export interface Level {
+  readonly runs: readonly Run[];
+  readonly tableCount: number;
+  readonly sizeBytes: number;
+}
+
+/** Tables that come to a level: in level 0 as a run of their own that is the newest, else into the run. */
+export interface AddedTables {
+  readonly level: number;
+  /** In key order, not overlapping. */
+  readonly tables: readonly TableMeta[];
+}
+
+/** What a flush or a compaction changes. */
+export interface VersionChange {
+  readonly add: readonly AddedTables[];
+  /** The numbers of tables that go. All of them must be there. */
+  readonly remove: readonly number[];
+}
+
+const NO_LEVEL: Level = { runs: [], tableCount: 0, sizeBytes: 0 };
+
+/** See the file comment. */
+export class Version {
+  /** Goes up by one with each change. */
+  readonly number: number;
+  /** All {@link LEVEL_COUNT} of them, empty or not. */
+  readonly levels: readonly Level[];
+
+  /** Use `empty`, `of` and `withChange`. */
+  constructor(number: number, levels: readonly Level[]) {
+    assert(levels.length === LEVEL_COUNT, 'a version has all levels');
+    this.number = number;
+    this.levels = levels;
+  }
+
+  /** A tree without tables. */
+  static empty(): Version {
+    return new Version(0, new Array<Level>(LEVEL_COUNT).fill(NO_LEVEL));
+  }
+
+  /**
+   * The version with these runs, for each level from 0 on: levels that are not given are empty. What comes
+   * from a device is looked at with {@link problemInLevels} first: here a problem is an assertion.
+   */
+  static of(number: number, levels: readonly (readonly Run[])[]): Version {
+    const problem = problemInLevels(levels);
+    assert(problem === undefined, `the levels of a version: ${problem ?? ''}`);
+    const full: Level[] = [];
+    for (let level = 0; level < LEVEL_COUNT; level++) full.push(levelOf(levels[level] ?? []));
+    return new Version(number, full);
+  }
+
+  /** Tables of all levels. */
+  get tableCount(): number {
+    return this.levels.reduce((count, level) => count + level.tableCount, 0);
+  }
+
+  /** Bytes on the device of all tables. */
+  get sizeBytes(): number {
+    return this.levels.reduce((bytes, level) => bytes + level.sizeBytes, 0);
+  }
+
+  /** Runs that a read may have to ask. */
+  get runCount(): number {
+    return this.levels.reduce((count, level) => count + level.runs.length, 0);
+  }
+
+  /** All tables, from the newest level to the last, in key order within a run. */
+  *tables(): Generator<TableMeta> {
+    for (const level of this.levels) {
+      for (const run of level.runs) yield* run;
+    }
+  }
+
+  /** The next version. The levels that do not change are shared with this one. */
+  withChange({ add, remove }: VersionChange): Version {
+    const gone = new Set(remove);
+    assert(gone.size === remove.length, 'a table goes once');
+    const levels = this.levels.map((level, number) => {
+      const added = add.filter((tables) => tables.level === number && tables.tables.length > 0);
+      return changedLevel(level, number, added, gone);
+    });
+    assert(gone.size === 0, 'the tables that go are there');
+    return new Version(this.number + 1, levels);
+  }
+}
+
+/** The table of a run whose bounds contain `key`. */
+export function tableFor(run: Run, key: string): TableMeta | undefined {
+  const table = run[firstEndingPast(run, key)];
+  return table !== undefined && table.smallest <= key ? table : undefined;
+}
+
+/** The tables of a run whose bounds have a part in `[from, to)`; `to` undefined: without an end. */
+export function overlapping(run: Run, from: string, to: string | undefined): Run {
+  const first = firstEndingPast(run, from);
+  const end = to === undefined ? run.length : firstFrom(run, to);
+  return end <= first ? [] : run.slice(first, end);
+}
+
+/** The place of the first table that ends past `key`; the length of the run if none does. */
+export function firstEndingPast(run: Run, key: string): number {
+  let low = 0;
+  let high = run.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((run[middle] as TableMeta).end <= key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Bytes on the device of some tables. */
+export function sizeBytesOf(tables: readonly TableMeta[]): number {
+  let bytes = 0;
+  for (const table of tables) bytes += table.sizeBytes;
+  return bytes;
+}
+
+/** Why these runs, for each level from 0 on, are no version; undefined where they are one. */
+export function problemInLevels(levels: readonly (readonly Run[])[]): string | undefined {
+  if (levels.length > LEVEL_COUNT) return `there are ${String(levels.length)} levels`;
+  const numbers = new Set<number>();
+  for (const [level, runs] of levels.entries()) {
+    if (level > 0 && runs.length > 1) return `level ${String(level)} has several runs`;
+    for (const run of runs) {
+      if (run.length === 0) return `level ${String(level)} has a run without tables`;
+      const problem = problemInRun(run);
+      if (problem !== undefined) return `level ${String(level)}: ${problem}`;
+      for (const { number } of run) {
+        if (numbers.has(number)) return `table ${String(number)} is there twice`;
+        numbers.add(number);
+      }
+    }
+  }
+  return undefined;
+}
+
+function problemInRun(run: Run): string | undefined {
+  let before: TableMeta | undefined;
+  for (const table of run) {
+    if (table.end <= table.smallest) return `table ${String(table.number)} has empty bounds`;
+    if (before !== undefined && table.smallest < before.end) {
+      return `tables ${String(before.number)} and ${String(table.number)} overlap or are not in order`;
+    }
+    before = table;
+  }
+  return undefined;
+}
+
+/** A level without the tables that are `gone`, which are taken off that set, and with the added ones. */
+function changedLevel(
+  level: Level,
+  number: number,
+  added: readonly AddedTables[],
+  gone: Set<number>,
+): Level {
+  let isChanged = added.length > 0;
+  const runs: Run[] = [];
+  for (const run of level.runs) {
+    const rest = gone.size === 0 ? run : run.filter((table) => !gone.delete(table.number));
+    if (rest.length !== run.length) isChanged = true;
+    if (rest.length > 0) runs.push(rest);
+  }
+  if (!isChanged) return level;
+  for (const { tables } of added) {
+    if (number === 0) runs.unshift(tables);
+    else runs.splice(0, 1, withTables(runs[0] ?? [], tables));
+  }
+  for (const run of runs) {
+    const problem = problemInRun(run);
+    assert(problem === undefined, `level ${String(number)}: ${problem ?? ''}`);
+  }
+  return levelOf(runs);
+}
+
+/** A run with more tables, in order. What comes usually lies side by side: a place where some were. */
+function withTables(run: Run, tables: readonly TableMeta[]): Run {
+  return [...run, ...tables].sort((a, b) => (a.smallest < b.smallest ? -1 : 1));
+}
+
+function levelOf(runs: readonly Run[]): Level {
+  let tableCount = 0;
+  let sizeBytes = 0;
+  for (const run of runs) {
+    tableCount += run.length;
+    sizeBytes += sizeBytesOf(run);
+  }
+  return { runs, tableCount, sizeBytes };
+}
+
+/** The place of the first table that begins at `key` or past it. */
+function firstFrom(run: Run, key: string): number {
+  let low = 0;
+  let high = run.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((run[middle] as TableMeta).smallest < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
