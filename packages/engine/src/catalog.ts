@@ -19,6 +19,7 @@ import type { CheckpointCounters, PlacedTable, SegmentRow } from './checkpoint-p
 import type { LogPosition } from './log-position.ts';
 import { recordBytesOf } from './record.ts';
 import { SegmentTable } from './segment-table.ts';
+import { tableBytesOf } from './space.ts';
 import type { TableMeta } from './table/table-meta.ts';
 import { MemTable } from './tree/memtable.ts';
 import {
@@ -30,7 +31,7 @@ import {
   SHADOW_UNKNOWN,
 } from './tree/tree-entry.ts';
 import type { TreeEntry } from './tree/tree-entry.ts';
-import { Version } from './tree/version.ts';
+import { Version, problemInLevels } from './tree/version.ts';
 
 /** A memtable, and what belongs to it. */
 export interface Generation {
@@ -68,7 +69,7 @@ export class Catalog {
   readonly segments: SegmentTable;
   #active = newGeneration(ORIGIN);
   #flushing: Generation | undefined;
-  #version = Version.EMPTY;
+  #version = Version.empty();
   #keyCount = 0;
   #nextTableNumber = 1;
   #diedBytes = 0;
@@ -76,6 +77,7 @@ export class Catalog {
   /** Tables that no version of now has, but the newest checkpoint may. */
   #dying: TableMeta[] = [];
   /** Tables that live until the checkpoint with that number is durable. */
+  #dyingBytes = 0;
   readonly #dyingAt: { readonly checkpoint: number; readonly tables: readonly TableMeta[] }[] = [];
 
   constructor(segmentCount: number) {
@@ -122,12 +124,18 @@ export class Catalog {
     return this.segments.totalLiveBytes - this.segments.tableBytes;
   }
 
+  /** What records and tables take, and what the memtables will take as tables. */
+  get usedBytes(): number {
+    let bytes = this.segments.totalLiveBytes - this.dyingTableBytes;
+    for (const { entryCount, dataBytes } of this.memtables) {
+      bytes += tableBytesOf(entryCount, dataBytes);
+    }
+    return bytes;
+  }
+
   /** Bytes of tables that wait for a checkpoint to be let go. */
   get dyingTableBytes(): number {
-    let bytes = 0;
-    for (const { sizeBytes } of this.#dying) bytes += sizeBytes;
-    for (const { tables } of this.#dyingAt) for (const { sizeBytes } of tables) bytes += sizeBytes;
-    return bytes;
+    return this.#dyingBytes;
   }
 
   /** What the newest source in memory says of a name. */
@@ -212,11 +220,6 @@ export class Catalog {
     return rotated;
   }
 
-  /** The log that will fill the active memtable begins there: said once, before anything is written. */
-  setStart(position: LogPosition): void {
-    this.#active = { ...this.#active, start: position };
-  }
-
   /** The flushing memtable, settled, is in these tables. */
   installFlush(tables: readonly TableMeta[], ranges: RangeShadows): void {
     const generation = this.#flushing;
@@ -224,14 +227,17 @@ export class Catalog {
     for (const [ordinal, bytes] of ranges.pointers) this.#drop(generation, ordinal, bytes);
     this.#flushing = undefined;
     this.#keyCount += generation.keyCount - ranges.keyCount;
-    if (tables.length > 0) this.#version = this.#version.withRun(tables);
+    if (tables.length > 0) {
+      this.#version = this.#version.withChange({ add: [{ level: 0, tables }], remove: [] });
+    }
     this.#generation++;
   }
 
-  /** These tables stand for those others. */
+  /** That version stands for the one of now, without those tables. */
   installChange(version: Version, dead: readonly TableMeta[]): void {
     this.#version = version;
     this.#dying.push(...dead);
+    for (const { sizeBytes } of dead) this.#dyingBytes += sizeBytes;
     this.#generation++;
   }
 
@@ -254,7 +260,7 @@ export class Catalog {
     });
     return {
       start: (this.#flushing ?? this.#active).start,
-      tables: this.#version.placedTables(),
+      tables: placedTablesOf(this.#version),
       rows,
       counters: {
         keyCount: Math.max(0, this.#keyCount),
@@ -270,15 +276,29 @@ export class Catalog {
       if (next === undefined || next.checkpoint > checkpoint) return;
       this.#dyingAt.shift();
       for (const { segment, sizeBytes } of next.tables) {
+        this.#dyingBytes -= sizeBytes;
         this.segments.removeTable(segment, sizeBytes);
       }
     }
   }
 
-  /** During recovery: what the checkpoint says. */
-  restoreTables(tables: readonly PlacedTable[]): void {
-    this.#version = Version.of(tables);
+  /**
+   * During recovery: the tables that the checkpoint names.
+   *
+   * @returns what is wrong with them, if anything is; then nothing has changed.
+   */
+  restoreTables(tables: readonly PlacedTable[]): string | undefined {
+    const levels: TableMeta[][][] = [];
+    for (const { level, run, meta } of tables) {
+      const runs = (levels[level] ??= []);
+      (runs[run] ??= []).push(meta);
+    }
+    const dense = Array.from(levels, (runs) => Array.from(runs ?? [], (run) => run ?? []));
+    const problem = problemInLevels(dense);
+    if (problem !== undefined) return problem;
+    this.#version = Version.of(0, dense);
     for (const { meta } of tables) this.segments.restoreTable(meta);
+    return undefined;
   }
 
   restoreRow(row: SegmentRow): void {
@@ -317,6 +337,12 @@ function contributionOf(entry: TreeEntry): number {
   const hidesKey = entry.shadowOrdinal > 0 || entry.shadowOrdinal === SHADOW_INLINE;
   if (entry.kind === ENTRY_DELETE) return hidesKey ? -1 : 0;
   return hidesKey ? 0 : 1;
+}
+
+function placedTablesOf(version: Version): PlacedTable[] {
+  return version.levels.flatMap(({ runs }, level) =>
+    runs.flatMap((tables, run) => tables.map((meta) => ({ level, run, meta }))),
+  );
 }
 
 function newGeneration(start: LogPosition): Generation {

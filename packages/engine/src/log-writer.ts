@@ -75,6 +75,8 @@ const STAGING_BYTES = 1024 * 1024;
 export class LogWriter {
   readonly seed: number;
   nextLsn: number;
+  /** Bytes of groups that were appended since the engine was opened. */
+  appendedBytes = 0;
   readonly #options: LogWriterOptions;
   readonly #catalog: Catalog;
   readonly #builder = new GroupBuilder(STAGING_BYTES);
@@ -219,13 +221,6 @@ export class LogWriter {
   closeTableSegment(segment: number, end: number): void {
     this.#tableSegments = this.#tableSegments.filter((other) => other !== segment);
     this.#catalog.segments.close(segment, end);
-  }
-
-  /** Bytes of log since a place, those in segments before the open one included. */
-  bytesSince(start: LogPosition): number {
-    let bytes = 0;
-    for (const part of partsSince(this.#closedParts(), start)) bytes += part.end - part.start;
-    return bytes;
   }
 
   /** Begins a group in the open segment. */
@@ -410,6 +405,7 @@ export class LogWriter {
     }
     target.offset += sizeBytes;
     target.groupIndex++;
+    this.appendedBytes += sizeBytes;
   }
 
   /** The manifest as of the group under construction: everything before that group is closed. */

@@ -1,0 +1,42 @@
+/**
+ * Lets others have the event loop while background work goes on.
+ *
+ * Work is done in small pieces, and `pause` is awaited between them: it costs nothing until
+ * `STEP_MS_MAX` have passed since the last turn, and then waits for one. The longest piece that was seen
+ * stands in the counters.
+ */
+import { sleep } from '@dozo/base';
+import type { Clock } from '@dozo/base';
+import type { Counters } from './counters.ts';
+import { STEP_MS_MAX } from './limits.ts';
+
+/** See the file comment. One for each line of work. */
+export class Pacer {
+  readonly #clock: Clock;
+  readonly #counters: Counters;
+  #sinceMs: number;
+
+  constructor(clock: Clock, counters: Counters) {
+    this.#clock = clock;
+    this.#counters = counters;
+    this.#sinceMs = clock.monotonicMs();
+  }
+
+  /** To be called after something was waited for: the piece begins now. */
+  begin(): void {
+    this.#sinceMs = this.#clock.monotonicMs();
+  }
+
+  /** Waits for a turn of the event loop if it is time. */
+  async pause(): Promise<void> {
+    const workedMs = this.#clock.monotonicMs() - this.#sinceMs;
+    if (workedMs < STEP_MS_MAX) return;
+    this.#note(workedMs);
+    await sleep(this.#clock, 0);
+    this.begin();
+  }
+
+  #note(workedMs: number): void {
+    if (workedMs > this.#counters.stepMsMax) this.#counters.stepMsMax = workedMs;
+  }
+}
