@@ -1,197 +1,249 @@
 /**
- * The engine against a bare loop of vectored write and flush on the same file.
+ * The figures of the engine beside those of other embedded stores, and beside a bare loop.
  *
- *     node bench/engine.ts [--directory DIR] [--size-gib 4] [--rounds 3]
+ *     npm run bench:engine [-- --rounds 3 --keys 1000000 --only puts,reads,bare --stores dozo,lmdb]
+ *     npm run bench:engine -- --full
  *
- * The bare loop and the engine take turns on one file, so that a change of the machine's mood hits
- * both; a ratio is the median of the rounds' ratios. The file is written over once before anything is
- * measured. CPU is that of the whole process, kernel time and thread pool included; "thread" is how
- * long the main thread was busy. Prints a table, and JSON as the last line.
+ * Absolute figures drift with the machine and with the hour; ratios within one run hold. Every store
+ * works in a directory of one parent, in a process of its own for each job, and each put is flushed
+ * before it is acknowledged. Each round runs all stores, beginning with another one each time; a figure
+ * is the median of the rounds, a ratio the median of the rounds' ratios.
+ *
+ * - `puts`: 40-byte keys in random order; every entry is written once before it is measured.
+ * - `reads`: `--keys` entries of 140 bytes, loaded once by each store and read in every round.
+ * - `bare`: one vectored write and flush on the same file: `engine-bare.ts`.
+ *
+ * Options: `--full` is 10,000,000 keys; `--gets N` how many are read at random; `--directory DIR` where
+ * files are made; `--size-gib N` the file of `bare`; `--json` prints everything as the last line.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Device } from '@dozo/base';
-import { formatDevice, openEngine } from '@dozo/engine';
-import type { Engine } from '@dozo/engine';
-import { SystemRandom, createDeviceFile, openFileDevice, openSystemClock } from '@dozo/platform';
+import { compareWithBare } from './engine-bare.ts';
+import { KEY_BYTES, type BenchJob, type BenchResult } from './engine-job.ts';
+import { PUT_ROWS, READ_ROWS, type Phase, type PutRow } from './engine-rows.ts';
+import { loadStore, STORE_NAMES, type StoreName } from './engine-store.ts';
+import { median, printTable, shown } from './engine-table.ts';
 
-const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;
-
-/** What is written in one case, by how many writers at once. */
-const CASES = [
-  { name: 'put 4 KiB, 64 writers', writers: 64, sizeBytes: 4096, count: 60_000 },
-  { name: 'put 4 KiB, 1 writer', writers: 1, sizeBytes: 4096, count: 1500 },
-  { name: 'put 1 MiB, 8 writers', writers: 8, sizeBytes: MIB, count: 800 },
-] as const;
-
-interface Figure {
-  readonly name: string;
-  readonly bare: number;
-  readonly engine: number;
-  readonly unit: string;
-  readonly ratio: number;
-  readonly threadUsPerOperation: number;
-  readonly cpuUsPerOperation: number;
-}
-
-interface Measured {
-  readonly perSecond: number;
-  readonly threadUs: number;
-  readonly cpuUs: number;
-}
+const GIB = 1024 ** 3;
+const VALUE_BYTES = 100;
+const CACHE_BYTES = 64 * MIB;
+const FULL_KEYS = 10_000_000;
+const SCAN_ROWS_MAX = 1_000_000;
+/** A cache that everything fits, with what a store adds to an entry. */
+const CACHED_FACTOR = 3;
 
 const { values } = parseArgs({
   options: {
+    only: { type: 'string', default: 'puts,reads,bare' },
+    stores: { type: 'string', default: STORE_NAMES.join(',') },
+    rounds: { type: 'string', default: '3' },
+    keys: { type: 'string' },
+    gets: { type: 'string', default: '200000' },
+    full: { type: 'boolean', default: false },
+    scale: { type: 'string', default: '1' },
+    json: { type: 'boolean', default: false },
     directory: { type: 'string', default: tmpdir() },
     'size-gib': { type: 'string', default: '4' },
-    rounds: { type: 'string', default: '3' },
   },
 });
-const sizeBytes = Number(values['size-gib']) * GIB;
-const clock = await openSystemClock();
-const random = new SystemRandom();
-const directory = await mkdtemp(join(values.directory, 'dozo-bench-'));
+const rounds = Number(values.rounds);
+const keyCount = Number(values.keys ?? (values.full ? FULL_KEYS : 1_000_000));
+const parts = values.only.split(',');
+const program = join(import.meta.dirname, 'engine-process.ts');
+
+/** Results by row and store, one for each round. */
+type Results = Map<string, Map<StoreName, BenchResult[]>>;
+
+const stores = await loadableStores();
+const scratch = mkdtempSync(join(values.directory, 'dozo-bench-'));
+const document: Record<string, unknown> = { rounds, keyCount };
 try {
-  const path = join(directory, 'device');
-  await createDeviceFile({ path, sizeBytes });
-  const device = await openFileDevice({ path, mode: 'exclusive' });
-  await bare(device, { writers: 8, sizeBytes: MIB, count: Math.floor(sizeBytes / MIB) - 8 });
-  const figures: Figure[] = [];
-  const reads: Record<string, number> = {};
-  for (const test of CASES) figures.push(await compare(device, test));
-  await readAndRestart(device, reads);
+  if (parts.includes('puts')) document['puts'] = showPuts(measurePuts());
+  if (parts.includes('reads')) document['reads'] = showReads(measureReads());
+  if (parts.includes('bare')) document['bare'] = await measureBare();
+} finally {
+  rmSync(scratch, { recursive: true });
+}
+if (values.json) console.log(JSON.stringify(document));
+
+/** Those that were asked for and load; says loudly which do not. */
+async function loadableStores(): Promise<StoreName[]> {
+  const asked = STORE_NAMES.filter((name) => values.stores.split(',').includes(name));
+  const loadable: StoreName[] = [];
+  for (const name of asked) {
+    try {
+      await loadStore(name);
+      loadable.push(name);
+    } catch (error) {
+      const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
+      console.error(`*** WITHOUT ${name}: it does not load here (${why ?? ''}). ***`);
+    }
+  }
+  return loadable;
+}
+
+function measurePuts(): Results {
+  const results: Results = new Map();
+  for (const row of PUT_ROWS) {
+    for (let round = 0; round < rounds; round += 1) {
+      for (const store of rotated(round)) {
+        const directory = join(scratch, store);
+        mkdirSync(directory);
+        note(results, row.name, store, runJob(putJob(row, store, directory)));
+        rmSync(directory, { recursive: true });
+      }
+    }
+  }
+  return results;
+}
+
+function putJob(row: PutRow, store: StoreName, directory: string): BenchJob {
+  const { valueBytes, writers, batchSize } = row;
+  const count = Math.ceil(row.count * Number(values.scale));
+  return {
+    ...{ store, directory, valueBytes, cacheBytes: CACHE_BYTES },
+    dataBytes: count * (valueBytes + KEY_BYTES),
+    task: { kind: 'put', writers, batchSize, count },
+  };
+}
+
+function measureReads(): Results {
+  const results: Results = new Map();
+  for (const store of stores) {
+    mkdirSync(join(scratch, store));
+    note(results, 'load', store, runJob(readJob(store, 'load')));
+  }
+  for (let round = 0; round < rounds; round += 1) {
+    for (const phase of ['tenth', 'cached', 'killed'] as const) {
+      for (const store of rotated(round)) {
+        if (phase === 'killed') runJob({ ...readJob(store, phase), task: dying() });
+        note(results, phase, store, runJob(readJob(store, phase)));
+      }
+    }
+  }
+  for (const store of stores) rmSync(join(scratch, store), { recursive: true });
+  return results;
+}
+
+function dying(): BenchJob['task'] {
+  return { kind: 'die', count: keyCount };
+}
+
+function readJob(store: StoreName, phase: Phase): BenchJob {
+  const dataBytes = keyCount * (VALUE_BYTES + KEY_BYTES);
+  const cacheBytes = {
+    load: CACHE_BYTES,
+    tenth: Math.ceil(dataBytes / 10),
+    cached: dataBytes * CACHED_FACTOR,
+    killed: CACHE_BYTES,
+  }[phase];
+  const task: BenchJob['task'] =
+    phase === 'load'
+      ? { kind: 'load', count: keyCount }
+      : {
+          ...{ kind: 'read', count: keyCount, isWarmed: phase === 'cached' },
+          getCount: phase === 'killed' ? 0 : Number(values.gets),
+          scanRows: phase === 'cached' ? Math.min(SCAN_ROWS_MAX, keyCount) : 0,
+        };
+  const directory = join(scratch, store);
+  return { store, directory, dataBytes, valueBytes: VALUE_BYTES, cacheBytes, task };
+}
+
+/** Runs one job as a process of its own, which kills itself when it has told its figures. */
+function runJob(job: BenchJob): BenchResult {
+  const { stdout, stderr } = spawnSync(process.execPath, [program, JSON.stringify(job)], {
+    encoding: 'utf8',
+    maxBuffer: 16 * MIB,
+  });
+  const line = stdout.trim().split('\n').at(-1);
+  if (line === undefined || !line.startsWith('{')) {
+    throw new Error(`${job.store} did not finish "${job.task.kind}": ${stderr}`);
+  }
+  return JSON.parse(line) as BenchResult;
+}
+
+/** The stores, beginning with another one in each round. */
+function rotated(round: number): StoreName[] {
+  const first = round % stores.length;
+  return [...stores.slice(first), ...stores.slice(0, first)];
+}
+
+function note(results: Results, row: string, store: StoreName, result: BenchResult): void {
+  const ofRow = results.get(row) ?? new Map<StoreName, BenchResult[]>();
+  results.set(row, ofRow.set(store, [...(ofRow.get(store) ?? []), result]));
+  const figures = ['perSecond', 'loadPerSecond', 'getsPerSecond', 'firstGetMs'];
+  const told = figures.flatMap((name) =>
+    result[name] === undefined ? [] : [`${name} ${shown(result[name])}`],
+  );
+  console.error(`${row}, ${store}: ${told.join(', ')}`);
+}
+
+/** The figures of a row by store: one for each round. */
+function figuresOf(
+  results: Results,
+  row: string,
+  pick: (result: BenchResult) => number,
+): Map<StoreName, number[]> {
+  const ofRow = results.get(row) ?? new Map<StoreName, BenchResult[]>();
+  return new Map([...ofRow].map(([store, ofStore]) => [store, ofStore.map(pick)]));
+}
+
+/** The engine over the best of some peers, round by round; not a number without either. */
+function ratioOf(figures: Map<StoreName, number[]>, peers: readonly StoreName[]): number {
+  const ours = figures.get('dozo') ?? [];
+  const ratios = ours.map((figure, round) => {
+    const theirs = peers.flatMap((peer) => figures.get(peer)?.[round] ?? []);
+    return theirs.length === 0 ? Number.NaN : figure / Math.max(...theirs);
+  });
+  return median(ratios);
+}
+
+function peers(): StoreName[] {
+  return stores.filter((name) => name !== 'dozo');
+}
+
+function showPuts(results: Results): unknown {
+  const rows = PUT_ROWS.map((row) => {
+    const rates = figuresOf(results, row.name, (result) => result['perSecond'] ?? Number.NaN);
+    const p99s = figuresOf(results, row.name, (result) => result['p99Ms'] ?? Number.NaN);
+    const cells = stores.map((store) => {
+      const [rate, p99] = [rates, p99s].map((of) => shown(median(of.get(store) ?? [])));
+      return `${rate ?? ''} (${p99 ?? ''} ms)`;
+    });
+    return [row.name, ...cells, shown(ratioOf(rates, peers())), `${row.goal}`];
+  });
+  console.log(`\nEntries written a second, and p99 of a batch (median of ${rounds} rounds)`);
+  printTable([['', ...stores, 'dozo over fastest peer', 'goal'], ...rows]);
+  return plain(results);
+}
+
+function showReads(results: Results): unknown {
+  const dataBytes = keyCount * (VALUE_BYTES + KEY_BYTES);
+  const rows = READ_ROWS.map((row) => {
+    const figures = figuresOf(results, row.phase, (result) => row.pick(result, dataBytes));
+    const cells = stores.map((store) => shown(median(figures.get(store) ?? [])));
+    const ratio = row.isRate ? shown(ratioOf(figures, ['lmdb'])) : '';
+    return [row.name, ...cells, ratio, row.goal ?? ''];
+  });
+  console.log(
+    `\n${keyCount.toLocaleString('en')} entries of 40 and 100 bytes, ${Math.round(dataBytes / MIB)} MiB`,
+  );
+  printTable([['', ...stores, 'dozo over lmdb', 'goal'], ...rows]);
+  return plain(results);
+}
+
+function plain(results: Results): unknown {
+  return Object.fromEntries([...results].map(([row, ofRow]) => [row, Object.fromEntries(ofRow)]));
+}
+
+async function measureBare(): Promise<unknown> {
+  const sizeBytes = Number(values['size-gib']) * GIB;
+  const { figures, reads } = await compareWithBare({ directory: scratch, sizeBytes, rounds });
   console.table(figures);
   console.table(reads);
-  console.log(JSON.stringify({ sizeBytes, figures, reads }));
-  await device.close();
-} finally {
-  await rm(directory, { recursive: true });
-}
-
-async function compare(device: Device, test: (typeof CASES)[number]): Promise<Figure> {
-  const rounds: { bare: Measured; engine: Measured }[] = [];
-  for (let round = 0; round < Number(values.rounds); round++) {
-    const bareResult = await bare(device, test);
-    const engine = await freshEngine(device);
-    await putMany(engine, test, Math.ceil(test.count / 10), 'warm');
-    const engineResult = await measure(test.count, () => putMany(engine, test, test.count, 'put'));
-    await engine.close();
-    rounds.push({ bare: bareResult, engine: engineResult });
-  }
-  const ratio = median(rounds.map((round) => round.engine.perSecond / round.bare.perSecond));
-  const pick = (of: (round: (typeof rounds)[number]) => number): number => median(rounds.map(of));
-  return {
-    name: test.name,
-    bare: Math.round(pick((round) => round.bare.perSecond)),
-    engine: Math.round(pick((round) => round.engine.perSecond)),
-    unit: 'operations a second',
-    ratio: Number(ratio.toFixed(2)),
-    threadUsPerOperation: Number(pick((round) => round.engine.threadUs).toFixed(1)),
-    cpuUsPerOperation: Number(pick((round) => round.engine.cpuUs).toFixed(1)),
-  };
-}
-
-/** One vectored write of what all writers have, one flush, again and again, front to back. */
-async function bare(
-  device: Device,
-  test: { readonly writers: number; readonly sizeBytes: number; readonly count: number },
-): Promise<Measured> {
-  const buffers = Array.from({ length: test.writers }, () => random.bytes(test.sizeBytes));
-  const groupBytes = test.writers * test.sizeBytes;
-  return measure(test.count, async () => {
-    let offset = 0;
-    for (let done = 0; done < test.count; done += test.writers) {
-      if (offset + groupBytes > device.sizeBytes) offset = 0;
-      await device.write(offset, buffers);
-      await device.flush();
-      offset += groupBytes;
-    }
-  });
-}
-
-async function freshEngine(device: Device): Promise<Engine> {
-  await formatDevice({ device, clock, random, force: true });
-  return open(device);
-}
-
-function open(device: Device): Promise<Engine> {
-  const holder = { host: 'bench', bootId: 'bench', processId: 1, softwareVersion: 'bench' };
-  return openEngine({ device, clock, random, holder });
-}
-
-async function putMany(
-  engine: Engine,
-  test: { readonly writers: number; readonly sizeBytes: number },
-  count: number,
-  prefix: string,
-): Promise<void> {
-  const value = random.bytes(test.sizeBytes);
-  let next = 0;
-  const write = async (): Promise<void> => {
-    while (next < count) {
-      const key = keyOf(prefix, next++);
-      await engine.apply([{ kind: 'put', key, value }]);
-    }
-  };
-  await Promise.all(Array.from({ length: test.writers }, write));
-}
-
-async function readAndRestart(device: Device, reads: Record<string, number>): Promise<void> {
-  const count = 100_000;
-  let engine = await freshEngine(device);
-  await putMany(engine, { writers: 64, sizeBytes: 4096 }, count, 'read');
-  for (const readers of [1, 16]) {
-    let left = 30_000;
-    const read = async (): Promise<void> => {
-      while (left-- > 0) await engine.get(keyOf('read', random.below(count)));
-    };
-    const { perSecond } = await measure(left, async () => {
-      await Promise.all(Array.from({ length: readers }, read));
-    });
-    reads[`get 4 KiB from page cache, ${String(readers)} readers, a second`] =
-      Math.round(perSecond);
-  }
-  let rows = 0;
-  const scanned = await measure(count, async () => {
-    for await (const row of engine.scan({})) rows += row.sizeBytes > 0 ? 1 : 0;
-  });
-  reads['scan with values, rows a second'] = Math.round(scanned.perSecond * (rows / count));
-  const verified = await measure(1, async () => {
-    await engine.verify();
-  });
-  reads['verify 400 MiB, ms'] = Math.round(1000 / verified.perSecond);
-  const closed = await measure(1, () => engine.close());
-  reads['close with 100,000 keys, ms'] = Math.round(1000 / closed.perSecond);
-  const opened = await measure(1, async () => {
-    engine = await open(device);
-  });
-  reads['open with 100,000 keys, ms'] = Math.round(1000 / opened.perSecond);
-  await engine.close();
-}
-
-async function measure(count: number, run: () => Promise<unknown>): Promise<Measured> {
-  const cpu = process.cpuUsage();
-  const idle = performance.eventLoopUtilization();
-  const startMs = clock.monotonicMs();
-  await run();
-  const elapsedMs = clock.monotonicMs() - startMs;
-  const { active } = performance.eventLoopUtilization(idle);
-  const { user, system } = process.cpuUsage(cpu);
-  return {
-    perSecond: (count / elapsedMs) * 1000,
-    threadUs: (active * 1000) / count,
-    cpuUs: (user + system) / count,
-  };
-}
-
-function keyOf(prefix: string, index: number): Uint8Array {
-  return new TextEncoder().encode(`${prefix}/${String(index).padStart(12, '0')}`);
-}
-
-function median(figures: readonly number[]): number {
-  const sorted = [...figures].sort((left, right) => left - right);
-  return sorted[sorted.length >> 1] ?? 0;
+  return { sizeBytes, figures, reads };
 }

@@ -11,14 +11,14 @@
  */
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hasCode, type Device } from '@dozo/base';
-import { openEngine, type Engine } from '@dozo/engine';
+import { openEngine, type Engine, type Entry } from '@dozo/engine';
 import { openFileDevice, openSystemClock, readHostIdentity, SystemRandom } from '@dozo/platform';
-import { SeededDraw } from './seeded-draw.ts';
+import { keysOfWorkers, WriterBatches } from './writer-batches.ts';
 import {
   isWholeValue,
   tagOfValue,
-  valueOf,
   type WriterConfiguration,
   type WriterLine,
 } from './writer-protocol.ts';
@@ -26,17 +26,15 @@ import {
 const STDOUT = 1;
 const EXIT_ENDED = 1;
 const ENDS = ['ENGINE_FAILED', 'ENGINE_FENCED', 'ENGINE_CLAIM_LOST', 'ENGINE_CLOSED'];
-const KEYS_OF_BATCH_MAX = 3;
-const DELETE_SHARE = 0.1;
-/** Small values make small groups, and many of them; large ones fill a good part of a segment. */
-const SMALL_BYTES_MAX = 2_000;
-const LARGE_BYTES_MAX = 30_000;
+/** Nothing was written, and the engine goes on. */
+const REJECTIONS = ['DEVICE_FULL', 'QUEUE_FULL'];
 
 const configuration = JSON.parse(process.argv[2] ?? '') as WriterConfiguration;
-const draw = new SeededDraw(configuration.seed);
+const sources = keysOfWorkers(configuration).map(
+  (keys, worker) => new WriterBatches(configuration, worker, keys),
+);
 const load = { isPaused: false };
 let workers: Promise<unknown> = Promise.resolve();
-let batchCount = 0;
 
 function tell(line: WriterLine): void {
   // Not through `process.stdout`, which keeps what a full pipe does not take: what was told is told,
@@ -45,9 +43,10 @@ function tell(line: WriterLine): void {
 }
 
 async function open(): Promise<Engine> {
-  const { path, mode, switches } = configuration;
+  const { path, mode, switches, memory } = configuration;
   const { pid, ...identity } = readHostIdentity();
   return openEngine({
+    ...memory,
     device: altered(await openFileDevice({ path, mode })),
     clock: await openSystemClock(),
     random: new SystemRandom(),
@@ -79,65 +78,86 @@ function altered(device: Device): Device {
 }
 
 /** One of several; each has keys of its own, so that their order is known. */
-async function work(engine: Engine, keys: readonly string[]): Promise<void> {
+async function work(engine: Engine, batches: WriterBatches): Promise<void> {
   while (!load.isPaused) {
-    const count = draw.integer(1, KEYS_OF_BATCH_MAX + 1);
-    const chosen = [
-      ...new Set(Array.from({ length: count }, () => keys[draw.integer(0, keys.length)] ?? '')),
-    ];
-    batchCount += 1;
-    const tag = `${configuration.name}.${batchCount}`;
-    const isDelete = draw.fraction() < DELETE_SHARE;
-    const isSmall = draw.fraction() >= configuration.largeShare;
-    const sizeBytes = draw.integer(40, isSmall ? SMALL_BYTES_MAX : LARGE_BYTES_MAX);
-    tell({ kind: 'submitted', tag, keys: chosen, isDelete });
+    const { told, operations } = batches.next();
+    tell({ kind: 'submitted', ...told });
     try {
-      await engine.apply(
-        chosen.map((key) =>
-          isDelete
-            ? { kind: 'delete', key: Buffer.from(key) }
-            : { kind: 'put', key: Buffer.from(key), value: valueOf(key, tag, sizeBytes) },
-        ),
-      );
+      await engine.apply(operations);
     } catch (error) {
       // What the engine ends with is told by whoever waits for that.
       if (ENDS.some((code) => hasCode(error, code))) return;
-      throw error;
+      if (!REJECTIONS.some((code) => hasCode(error, code))) throw error;
+      tell({ kind: 'rejected', ...told });
+      await nextTurn();
+      continue;
     }
-    tell({ kind: 'acknowledged', tag, keys: chosen, isDelete });
+    tell({ kind: 'acknowledged', ...told });
+    // Whoever is answered before the write must give the write a turn.
+    if (configuration.switches.acknowledgeBeforeWrite === true) await nextTurn();
   }
 }
 
 function go(engine: Engine): void {
   load.isPaused = false;
-  const { keyCount, workerCount } = configuration;
-  const ofWorker = Array.from({ length: workerCount }, (_, worker) =>
-    Array.from({ length: keyCount }, (_, key) => key)
-      .filter((key) => key % workerCount === worker)
-      .map((key) => `key/${key}`),
-  );
-  workers = Promise.all(ofWorker.map((keys) => work(engine, keys)));
+  workers = Promise.all(sources.map((batches) => work(engine, batches)));
 }
 
 /** Everything that a reader sees, each value read and compared whole. */
 async function read(engine: Engine): Promise<void> {
-  const rows: [string, string][] = [];
-  const broken: string[] = [];
-  for await (const { key: keyBytes } of engine.scan({}, { values: false })) {
-    const key = Buffer.from(keyBytes).toString();
-    try {
-      const value = (await engine.get(keyBytes))?.value;
-      if (value === undefined) throw new Error('it is in the scan, and not there');
-      rows.push([key, tagOfValue(value)]);
-      if (!isWholeValue(key, value)) throw new Error('its bytes are not those that were written');
-    } catch (error) {
-      broken.push(`${key}: ${String(error)}`);
-    }
+  const answer = new Answer();
+  for await (const { key } of engine.scan({}, { values: false })) {
+    const entry = await engine.get(key).catch((error: unknown) => error as Error);
+    answer.add(Buffer.from(key).toString(), entry ?? new Error('it is in the scan, and not there'));
   }
-  tell({ kind: 'read', rows, broken, stats: engine.stats() });
+  answer.tell(engine);
 }
 
-async function obey(engine: Engine, command: string): Promise<void> {
+/** What a reader sees who asks for keys by name; half of them in a scan that begins at the key. */
+async function readSome(engine: Engine, keys: readonly string[]): Promise<void> {
+  const answer = new Answer();
+  for (const [index, key] of keys.entries()) {
+    const from = Buffer.from(key);
+    const entry =
+      index % 2 === 0
+        ? await engine.get(from).catch((error: unknown) => error as Error)
+        : await firstFrom(engine, from).catch((error: unknown) => error as Error);
+    if (entry !== undefined) answer.add(key, entry);
+  }
+  answer.tell(engine);
+}
+
+/** The value of a key, found as the first row of a scan. */
+async function firstFrom(engine: Engine, from: Buffer): Promise<Entry | undefined> {
+  for await (const { key, value, ...info } of engine.scan({ from }, { limit: 1 })) {
+    if (value !== undefined && from.equals(key)) return { ...info, value };
+  }
+  return undefined;
+}
+
+/** What was read, on its way to the checker. */
+class Answer {
+  readonly #rows: [string, string][] = [];
+  readonly #broken: string[] = [];
+
+  add(key: string, entry: Entry | Error): void {
+    if (entry instanceof Error) {
+      this.#broken.push(`${key}: ${entry.message}`);
+      return;
+    }
+    this.#rows.push([key, tagOfValue(entry.value)]);
+    if (!isWholeValue(key, entry.value)) {
+      this.#broken.push(`${key}: its bytes are not those that were written`);
+    }
+  }
+
+  tell(engine: Engine): void {
+    tell({ kind: 'read', rows: this.#rows, broken: this.#broken, stats: engine.stats() });
+  }
+}
+
+async function obey(engine: Engine, line: string): Promise<void> {
+  const [command = '', ...rest] = line.split(' ');
   switch (command) {
     case 'go':
       go(engine);
@@ -148,7 +168,8 @@ async function obey(engine: Engine, command: string): Promise<void> {
       tell({ kind: 'paused' });
       return;
     case 'read':
-      await read(engine);
+      if (rest.length === 0) await read(engine);
+      else await readSome(engine, JSON.parse(rest.join(' ')) as string[]);
       return;
     case 'verify': {
       const { damages } = await engine.verify();
@@ -173,6 +194,9 @@ const engine = await open().catch((error: unknown) => {
   process.exit(EXIT_ENDED);
 });
 tell({ kind: 'opened' });
+if (configuration.statsIntervalMs !== undefined) {
+  setInterval(() => tell({ kind: 'stats', stats: engine.stats() }), configuration.statsIntervalMs);
+}
 void engine.ended.then(async (end) => {
   if (end.kind === 'closed') return;
   // Until nothing is written any more, and the slot says so if it may.

@@ -22,6 +22,21 @@ export class WriteModel {
     return this.#acknowledgedCount;
   }
 
+  /** Batches that are handed in and not yet answered; after a kill: that nobody will answer. */
+  get pendingCount(): number {
+    return this.#pending.size;
+  }
+
+  /** Batches that nobody had acknowledged and that were seen all the same. */
+  get landedCount(): number {
+    return this.#landed.size;
+  }
+
+  /** The keys of which it is open what they hold, until the next {@link adopt}. */
+  pendingKeys(): string[] {
+    return [...this.#pending.values()].flatMap(({ puts, deletes }) => [...puts, ...deletes]);
+  }
+
   /** Whether a batch that nobody had acknowledged was seen all the same. */
   hasLanded(tag: string): boolean {
     return this.#landed.has(tag);
@@ -34,6 +49,7 @@ export class WriteModel {
       return;
     }
     this.#pending.delete(line.tag);
+    if (line.kind === 'rejected') return;
     this.#acknowledgedCount += 1;
     this.#settle(line);
   }
@@ -41,19 +57,24 @@ export class WriteModel {
   /**
    * Compares with what a reader has seen, which is from then on what every reader must see.
    *
+   * @param rows key, and the tag of its value.
+   * @param asked what the reader was asked for, all of {@link pendingKeys} among it; default: everything.
    * @returns what is wrong, in words; nothing is, if it is empty.
    */
-  adopt(rows: readonly (readonly [string, string])[]): string[] {
+  adopt(rows: readonly (readonly [string, string])[], asked?: ReadonlySet<string>): string[] {
     const seen = new Map(rows);
     for (const batch of this.#pending.values()) {
-      // Deletes of keys that were not there leave no trace, and need none.
-      if (!batch.keys.every((key) => seen.get(key) === resultOf(batch))) continue;
+      const isThere =
+        batch.puts.every((key) => seen.get(key) === batch.tag) &&
+        // Deletes of keys that were not there leave no trace, and need none.
+        batch.deletes.every((key) => seen.get(key) === undefined);
+      if (!isThere) continue;
       this.#settle(batch);
       this.#landed.add(batch.tag);
     }
     this.#pending.clear();
     const wrong: string[] = [];
-    for (const key of new Set([...seen.keys(), ...this.#settled.keys()])) {
+    for (const key of asked ?? new Set([...seen.keys(), ...this.#settled.keys()])) {
       const [is, shouldBe] = [seen.get(key), this.#settled.get(key)];
       if (is !== shouldBe) wrong.push(`${key} is ${is ?? 'absent'}, not ${shouldBe ?? 'absent'}`);
     }
@@ -70,14 +91,8 @@ export class WriteModel {
     throw new Error(`${count} more batches are not acknowledged.`);
   }
 
-  #settle(batch: BatchLine): void {
-    for (const key of batch.keys) {
-      if (batch.isDelete) this.#settled.delete(key);
-      else this.#settled.set(key, batch.tag);
-    }
+  #settle({ tag, puts, deletes }: BatchLine): void {
+    for (const key of puts) this.#settled.set(key, tag);
+    for (const key of deletes) this.#settled.delete(key);
   }
-}
-
-function resultOf(batch: BatchLine): string | undefined {
-  return batch.isDelete ? undefined : batch.tag;
 }

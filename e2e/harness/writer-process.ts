@@ -6,6 +6,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { EngineStats } from '@dozo/engine';
 import type { BatchLine, WriterConfiguration, WriterLine } from './writer-protocol.ts';
 
 const program = join(import.meta.dirname, 'engine-writer.ts');
@@ -19,6 +21,8 @@ export class WriterProcess {
   readonly #ended: Promise<number | null>;
   readonly #waiting = new Map<string, (line: WriterLine | Error) => void>();
   readonly #onBatch: (line: BatchLine) => void;
+  #stats: EngineStats | undefined;
+  #cutOff: string | undefined;
   #words = '';
   #last: WriterLine | undefined;
 
@@ -31,7 +35,7 @@ export class WriterProcess {
     const { stdout, stderr } = this.#child;
     if (stdout === null || stderr === null) throw new Error('The writer has no pipes.');
     createInterface({ input: stdout }).on('line', (line) => {
-      this.#hear(JSON.parse(line) as WriterLine);
+      this.#hearText(line);
     });
     stderr.on('data', (chunk: Buffer) => {
       this.#words = (this.#words + chunk.toString()).slice(-4_000);
@@ -58,8 +62,22 @@ export class WriterProcess {
     return writer;
   }
 
+  /** Starts one and kills it after so many milliseconds, whatever it is about to do by then. */
+  static async startAndKill(configuration: WriterConfiguration, afterMs: number): Promise<void> {
+    const writer = new WriterProcess(configuration, () => {
+      throw new Error('A writer that nobody told to go has written.');
+    });
+    await sleep(afterMs);
+    await writer.kill();
+  }
+
   get isRunning(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** The counters of its engine when it last told them. */
+  get stats(): EngineStats | undefined {
+    return this.#stats;
   }
 
   signal(name: 'SIGSTOP' | 'SIGCONT'): void {
@@ -74,8 +92,9 @@ export class WriterProcess {
     return this.#ask('pause', 'paused');
   }
 
-  read(): Promise<LineOf<'read'>> {
-    return this.#ask('read', 'read');
+  /** Everything that is there, or what is there of some keys. */
+  read(keys?: readonly string[]): Promise<LineOf<'read'>> {
+    return this.#ask(keys === undefined ? 'read' : `read ${JSON.stringify(keys)}`, 'read');
   }
 
   verify(): Promise<LineOf<'verified'>> {
@@ -98,15 +117,38 @@ export class WriterProcess {
     return { status, last: this.#last, words: this.#words };
   }
 
-  async kill(): Promise<void> {
+  async kill(): Promise<number | null> {
     this.#child.kill('SIGKILL');
-    await this.#ended;
+    return this.#ended;
+  }
+
+  /** The last line of one that was killed may be cut off: what it would have said was not said. */
+  #hearText(text: string): void {
+    if (this.#cutOff !== undefined) throw new Error(`Not a line of a writer: ${this.#cutOff}`);
+    let line: WriterLine;
+    try {
+      line = JSON.parse(text) as WriterLine;
+    } catch {
+      this.#cutOff = text;
+      return;
+    }
+    this.#hear(line);
   }
 
   #hear(line: WriterLine): void {
     this.#last = line;
-    if (line.kind === 'submitted' || line.kind === 'acknowledged') this.#onBatch(line);
-    else this.#waiting.get(line.kind)?.(line);
+    switch (line.kind) {
+      case 'submitted':
+      case 'acknowledged':
+      case 'rejected':
+        this.#onBatch(line);
+        return;
+      case 'stats':
+        this.#stats = line.stats;
+        return;
+      default:
+        this.#waiting.get(line.kind)?.(line);
+    }
   }
 
   #ask<Kind extends WriterLine['kind']>(command: string, kind: Kind): Promise<LineOf<Kind>> {

@@ -12,6 +12,14 @@ export interface WriterConfiguration {
   readonly workerCount: number;
   /** Part of the batches whose values are large. */
   readonly largeShare: number;
+  /** Length in bytes that a large value stays below; default 30,000. */
+  readonly largeBytesMax?: number;
+  /** Part of the batches that delete all keys of a range; default none. */
+  readonly rangeDeleteShare?: number;
+  /** How much the engine may keep in memory; default: what it takes by itself. */
+  readonly memory?: { readonly cacheBytes?: number; readonly memtableBytes?: number };
+  /** It tells the counters of its engine that often, because one that is killed cannot at its end. */
+  readonly statsIntervalMs?: number;
   /** The device ignores that its cached pages should be dropped, as any device may: it is a hint. */
   readonly keepsCache?: boolean;
   /** It is killed the moment that a write fails, before it can note that anywhere. */
@@ -19,19 +27,21 @@ export interface WriterConfiguration {
   readonly switches: NonNullable<OpenOptions['testSwitches']>;
 }
 
-/** A batch was handed to the engine, or the engine has promised it. */
+/** A batch was handed to the engine, the engine has promised it, or refused it for want of room. */
 export interface BatchLine {
-  readonly kind: 'submitted' | 'acknowledged';
-  /** `NAME.N`: the Nth batch of the process. */
+  readonly kind: 'submitted' | 'acknowledged' | 'rejected';
+  /** `NAME.WORKER.N`: the Nth batch of a worker of the process. */
   readonly tag: string;
-  readonly keys: readonly string[];
-  readonly isDelete: boolean;
+  readonly puts: readonly string[];
+  /** Also keys that were not there. */
+  readonly deletes: readonly string[];
 }
 
 export type WriterLine =
   | { readonly kind: 'opened' | 'paused' }
   | { readonly kind: 'refused'; readonly reason: string }
   | BatchLine
+  | { readonly kind: 'stats'; readonly stats: EngineStats }
   | {
       readonly kind: 'read';
       /** Key, and the tag of its value. */

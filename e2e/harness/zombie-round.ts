@@ -133,7 +133,7 @@ class Round {
       // What was on the disk before it was stopped may still be promised afterwards: it is there.
       else if (line.kind === 'acknowledged' && !this.#model.hasLanded(line.tag)) {
         this.#zombieAcknowledgedCount += 1;
-        this.#zombieRecordCount += line.keys.length;
+        this.#zombieRecordCount += line.puts.length + line.deletes.length;
       }
     });
     first.go();

@@ -114,9 +114,11 @@ export interface Device {
 
   /**
    * Tells the device that a range is not needed any more. A hint: reading it afterwards gives any
-   * bytes. Does nothing where the device cannot.
+   * bytes.
+   *
+   * @returns false where the device does not take such hints: there is no point in another one.
    */
-  discard(offset: number, sizeBytes: number): Promise<void>;
+  discard(offset: number, sizeBytes: number): Promise<boolean>;
 
   /** Waits for what runs, releases the kernel lock, closes. Idempotent. Does not flush. */
   close(): Promise<void>;

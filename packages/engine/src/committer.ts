@@ -235,7 +235,11 @@ export class Committer {
       const group = this.#form();
       if (group === 'again') continue;
       if (group === undefined) {
-        if (this.#queueLength === 0) return;
+        if (this.#queueLength === 0) {
+          if (!log.isDiscardDue) return;
+          await log.updateSlot();
+          continue;
+        }
         await this.#waitForSpace();
         continue;
       }

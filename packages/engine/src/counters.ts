@@ -19,6 +19,7 @@ export interface Counters {
   checkpointCount: number;
   checksumErrorCount: number;
   staleReadCount: number;
+  bytesDiscarded: number;
 }
 
 export function newCounters(): Counters {
@@ -40,5 +41,6 @@ export function newCounters(): Counters {
     checkpointCount: 0,
     checksumErrorCount: 0,
     staleReadCount: 0,
+    bytesDiscarded: 0,
   };
 }

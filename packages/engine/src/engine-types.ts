@@ -134,6 +134,8 @@ export interface EngineStats {
   readonly checksumErrorCount: number;
   /** Reads that were right only past the page cache: another path had written there. */
   readonly staleReadCount: number;
+  /** Free space that the device was told of, so that it can use it for something else. */
+  readonly bytesDiscarded?: number;
 }
 
 /** One damaged place that `verify` found. */

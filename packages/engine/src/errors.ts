@@ -88,6 +88,16 @@ export type EngineRefusal =
       readonly segment: number;
       readonly offset: number;
       readonly reason: string;
+    }
+  /** A block of a table is not what was written: what it says about its keys is not known. */
+  | {
+      readonly code: 'INDEX_DAMAGED';
+      readonly path: string;
+      readonly segment: number;
+      /** Byte offset on the device. */
+      readonly offset: number;
+      readonly sizeBytes: number;
+      readonly reason: string;
     };
 
 export type EngineErrorDetail = DeviceRefusal | EngineRefusal;
@@ -133,5 +143,20 @@ export function engineFailed(path: string, error: unknown): EngineError {
       'verifies everything.',
     { code: 'ENGINE_FAILED', path, reason },
     { cause: error },
+  );
+}
+
+/** A block of a table is damaged, on the disk and not only in a cache. */
+export function indexDamaged(
+  path: string,
+  place: { readonly segment: number; readonly offset: number; readonly sizeBytes: number },
+  reason: string,
+): EngineError {
+  const { segment, offset, sizeBytes } = place;
+  return new EngineError(
+    `Reading ${sizeBytes} bytes of the index from ${path} at byte ${offset}: ${reason}. What it says ` +
+      'of its keys is not known, so nothing is returned for them. `dozo device verify` lists all ' +
+      'damage; recover this device from its replicas or a backup.',
+    { code: 'INDEX_DAMAGED', path, segment, offset, sizeBytes, reason },
   );
 }

@@ -6,7 +6,7 @@
  */
 import type { Catalog, Generation } from './catalog.ts';
 import { SCAN_PAGE_ROWS } from './limits.ts';
-import type { Pacer } from './pacer.ts';
+import type { Pace } from './pacer.ts';
 import type { Settler } from './settler.ts';
 import { neededSegments } from './space.ts';
 import type { TableSpace } from './table-space.ts';
@@ -20,7 +20,7 @@ import type { RangeSet } from './tree/range-set.ts';
 export interface TableJobOptions {
   readonly catalog: Catalog;
   readonly space: TableSpace;
-  readonly pacer: Pacer;
+  readonly pacer: Pace;
   /** The seed of the claim. */
   readonly seed: number;
   readonly settings: CompactionSettings;

@@ -110,6 +110,9 @@ export const LOOKUPS_AT_ONCE = 128;
 /** Bytes of records that reclaim moves with one group. */
 export const RECLAIM_STEP_BYTES = 1 * MIB;
 
+/** Pointers that a verification collects before it reads what they point to, in order of place. */
+export const VERIFY_POINTERS_AT_ONCE = 32_768;
+
 /** Bytes of one read while the log is walked. */
 export const WALK_WINDOW_BYTES = 4 * MIB;
 
@@ -122,11 +125,35 @@ export const SCAN_WINDOW_BYTES = 1 * MIB;
 /** Rows that a scan takes from the index at once. */
 export const SCAN_PAGE_ROWS = 256;
 
+/** Blocks of tables that are kept in memory, in bytes with what each costs beside its content. */
+export const BLOCK_CACHE_BYTES_DEFAULT = 64 * MIB;
+
+/** What a cached block takes beside its content: an array, its buffer, places in maps. Measured: 480. */
+export const CACHED_BLOCK_OVERHEAD_BYTES = 512;
+
+/** What a scan reads ahead of a table's blocks at first, and at most: it doubles from read to read. */
+export const TABLE_READ_AHEAD_BYTES_MIN = 16 * KIB;
+export const TABLE_READ_AHEAD_BYTES_MAX = 128 * KIB;
+
+/** Bytes of one read of data blocks for a merge or a verify: as fast as larger ones, and bounded. */
+export const TABLE_RUN_BYTES = 512 * KIB;
+
 /** Segments in the reservation of a claim on a device of any size. */
 export const RESERVATION_SEGMENTS_MIN = 4;
 
+/** Segments that tables are written to at once: the open one, and those with writes on their way. */
+export const OPEN_TABLE_SEGMENTS_MAX = 4;
+
 /** A device reserves one segment in so many for the next writes. */
 export const RESERVATION_SHARE = 256;
+
+/** Free segments that are discarded at once: two, or one in so many, as far as slot and patience allow. */
+export const DISCARD_SEGMENTS_MIN = 2;
+export const DISCARD_SHARE = 512;
+export const DISCARD_SEGMENTS_MAX = 64;
+
+/** Nothing is discarded unless so many times as many segments are free: they must not be missed. */
+export const DISCARD_FREE_FACTOR = 4;
 
 /**
  * Segments that are never counted as usable: the open ones of the log and of tables, and what must be
@@ -160,4 +187,5 @@ assert(EAGER_BYTES <= GROUP_BYTES_MAX, 'what is formed at once is at most a grou
 assert(RESERVATION_SEGMENTS_MIN <= RESERVATION_SEGMENTS_MAX, 'the reservation fits its slot');
 assert(RESERVATION_SEGMENTS_MIN < SEGMENT_COUNT_MIN, 'the reservation is a part of the device');
 assert(FENCES_MAX >= QUARANTINED_CLAIMS_MAX, 'every quarantined claim has its fence');
+assert(TABLE_READ_AHEAD_BYTES_MAX <= TABLE_RUN_BYTES, 'a scan reads less at once than a merge');
 assert(LEASE_MS_DEFAULT >= 3 * BEAT_INTERVAL_MS_DEFAULT, 'a lease outlives two lost beats');

@@ -23,6 +23,7 @@ import type { CheckpointPointer, Claim, ClaimChange, LogEnd } from '@dozo/claim'
 import type { Catalog } from './catalog.ts';
 import type { ClaimHistory, ZombieNote } from './claim-history.ts';
 import type { Counters } from './counters.ts';
+import type { Discarder } from './discarder.ts';
 import { deviceOffset } from './geometry.ts';
 import { GroupBuilder, GROUP_HEADER_BYTES, padded } from './group.ts';
 import { HistoryKeeper } from './history-keeper.ts';
@@ -93,6 +94,7 @@ export class LogWriter {
   /** Segments that tables are written to. */
   #tableSegments: readonly number[] = [];
   readonly #keeper: HistoryKeeper;
+  #discarder: Discarder | undefined;
   /** Where the newest durable manifest lies, if the slot does not say so yet. */
   #isSlotStale = false;
   #manifestPlace: CheckpointPointer | undefined;
@@ -213,7 +215,7 @@ export class LogWriter {
     if (!this.#reservation.hasSegment) return undefined;
     const segment = this.#reservation.take();
     this.#catalog.segments.open(segment, ordinal, this.seed, 'tables');
-    this.#tableSegments.push(segment);
+    this.#tableSegments = [...this.#tableSegments, segment];
     return segment;
   }
 
@@ -221,6 +223,21 @@ export class LogWriter {
   closeTableSegment(segment: number, end: number): void {
     this.#tableSegments = this.#tableSegments.filter((other) => other !== segment);
     this.#catalog.segments.close(segment, end);
+  }
+
+  /** Whether the slot should be written when there is nothing else to do. */
+  get isDiscardDue(): boolean {
+    return this.#discarder?.isDue ?? false;
+  }
+
+  /** From now on free segments are discarded. Once, after the fence. */
+  startDiscarding(discarder: Discarder): void {
+    this.#discarder = discarder;
+  }
+
+  /** To be awaited before the slot may say that this claim writes nothing more. */
+  async endDiscarding(): Promise<void> {
+    await this.#discarder?.end();
   }
 
   /** Begins a group in the open segment. */
@@ -328,6 +345,7 @@ export class LogWriter {
   async updateSlot(state?: 'held'): Promise<void> {
     const { claim, counters } = this.#options;
     this.#reservation.extend();
+    this.#discarder?.beforeSlot();
     this.#isSlotStale = false;
     this.#keeper.beforeSlot();
     await claim.update({ ...this.#slotChange(), ...(state === undefined ? {} : { state }) });
@@ -335,11 +353,14 @@ export class LogWriter {
     counters.bytesWritten += BLOCK_BYTES;
     this.#letGo();
     this.#reservation.confirm();
+    this.#discarder?.slotIsDurable();
   }
 
   /** Gives the claim back, with the slot as it should be found. Rejects with the claim's errors. */
   async release(): Promise<void> {
     await this.#reservation.confirming;
+    await this.endDiscarding();
+    this.#discarder?.beforeSlot();
     this.#keeper.beforeSlot();
     await this.#options.claim.release(this.#slotChange());
   }
@@ -366,7 +387,12 @@ export class LogWriter {
     return {
       ...(this.#manifestPlace === undefined ? {} : { checkpoint: this.#manifestPlace }),
       ...(current === undefined ? {} : { logEnd: this.#logEnd(current) }),
-      reservation: [...open, ...this.#tableSegments, ...this.#reservation.segments],
+      reservation: [
+        ...open,
+        ...this.#tableSegments,
+        ...this.#reservation.segments,
+        ...(this.#discarder?.segments ?? []),
+      ],
     };
   }
 

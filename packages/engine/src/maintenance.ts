@@ -22,7 +22,7 @@ import type { FinishedCheckpoint, LogWriter } from './log-writer.ts';
 import type { LogSource } from './log-walk.ts';
 import type { PagePlace } from './manifest.ts';
 import type { MaybePromise } from './maybe-promise.ts';
-import type { Pacer } from './pacer.ts';
+import type { Pace } from './pacer.ts';
 import { valueChecksums } from './record.ts';
 import { Reclaimer } from './reclaimer.ts';
 import type { Move, Moves } from './reclaimer.ts';
@@ -55,7 +55,7 @@ export interface MaintenanceOptions {
   readonly source: LogSource;
   readonly counters: Counters;
   readonly geometry: Geometry;
-  readonly pacer: Pacer;
+  readonly pacer: Pace;
   /** What a key has now. */
   readonly lookUp: (name: string) => MaybePromise<TreeEntry | undefined>;
   /** The tree's own background work; it asks for checkpoints in turn. */

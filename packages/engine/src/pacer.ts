@@ -10,8 +10,22 @@ import type { Clock } from '@dozo/base';
 import type { Counters } from './counters.ts';
 import { STEP_MS_MAX } from './limits.ts';
 
+/** How a piece of work lets others have the thread. */
+export interface Pace {
+  /** To be called after something was waited for: the piece begins now. */
+  begin(): void;
+  /** Waits for a turn of the event loop if it is time. */
+  pause(): Promise<void>;
+}
+
+/** For work that nobody else waits for: never pauses. */
+export const UNPACED: Pace = {
+  begin: () => undefined,
+  pause: () => Promise.resolve(),
+};
+
 /** See the file comment. One for each line of work. */
-export class Pacer {
+export class Pacer implements Pace {
   readonly #clock: Clock;
   readonly #counters: Counters;
   #sinceMs: number;
@@ -22,12 +36,10 @@ export class Pacer {
     this.#sinceMs = clock.monotonicMs();
   }
 
-  /** To be called after something was waited for: the piece begins now. */
   begin(): void {
     this.#sinceMs = this.#clock.monotonicMs();
   }
 
-  /** Waits for a turn of the event loop if it is time. */
   async pause(): Promise<void> {
     const workedMs = this.#clock.monotonicMs() - this.#sinceMs;
     if (workedMs < STEP_MS_MAX) return;

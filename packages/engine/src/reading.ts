@@ -26,13 +26,13 @@ import { scanRows } from './scan.ts';
 import type { TestSwitches } from './test-switches.ts';
 import { ENTRY_INLINE } from './tree/tree-entry.ts';
 import type { TreeEntry } from './tree/tree-entry.ts';
-import { TreeView } from './tree/tree-view.ts';
-import type { TableLookup } from './tree/tree-view.ts';
+import type { TreeView } from './tree/tree-view.ts';
+import type { TreeAccess } from './tree-access.ts';
 
 export interface ReadingOptions {
   readonly catalog: Catalog;
   readonly source: LogSource;
-  readonly tables: TableLookup;
+  readonly tree: TreeAccess;
   readonly counters: Counters;
   readonly switches: TestSwitches;
   /**
@@ -46,8 +46,11 @@ export interface ReadingOptions {
 export class Reading {
   readonly #options: ReadingOptions;
   readonly #reader: RecordReader;
-  /** The view of now; the active memtable in it goes on changing. */
-  #current: { readonly generation: number; readonly view: TreeView } | undefined;
+
+  /** Reads and checks records of the log. */
+  get records(): RecordReader {
+    return this.#reader;
+  }
 
   constructor(options: ReadingOptions) {
     this.#options = options;
@@ -58,13 +61,13 @@ export class Reading {
   async get(key: Uint8Array, range?: ByteRange): Promise<Entry | undefined> {
     const entering = this.#options.enter();
     if (entering !== undefined) await entering;
-    return this.#getFrom(this.#view(), key, range);
+    return this.#getFrom(this.#options.tree.current(), key, range);
   }
 
   async stat(key: Uint8Array): Promise<EntryInfo | undefined> {
     const entering = this.#options.enter();
     if (entering !== undefined) await entering;
-    const entry = await this.#lookUp(this.#view(), binaryStringOf(key));
+    const entry = await this.#lookUp(this.#options.tree.current(), binaryStringOf(key));
     if (entry === undefined) return undefined;
     return { lsn: entry.lsn as Lsn, sizeBytes: entry.valueBytes };
   }
@@ -77,7 +80,7 @@ export class Reading {
     try {
       yield* scanRows(
         {
-          view: this.#frozenView(),
+          view: this.#options.tree.frozen(),
           segments: catalog.segments,
           reader: this.#reader,
           source: this.#options.source,
@@ -95,7 +98,7 @@ export class Reading {
     const { catalog, source } = this.#options;
     // Throws now; a lapsed lease is waited for by the reads of the snapshot.
     this.#options.enter()?.catch(() => undefined);
-    const view = this.#frozenView();
+    const view = this.#options.tree.frozen();
     const epoch = catalog.segments.enter(false);
     let isClosed = false;
     const enter = (): Promise<void> | undefined => {
@@ -162,25 +165,6 @@ export class Reading {
     } finally {
       segments.leave(epoch, true);
     }
-  }
-
-  /** The tree as it is now; for one look at it in this turn. */
-  #view(): TreeView {
-    const { catalog, tables: reader } = this.#options;
-    const { memtables, version, generation } = catalog;
-    if (this.#current?.generation !== generation) {
-      this.#current = { generation, view: new TreeView({ memtables, version, reader }) };
-    }
-    return this.#current.view;
-  }
-
-  /** The tree as it is now, for as long as one likes. */
-  #frozenView(): TreeView {
-    const { catalog, tables: reader } = this.#options;
-    const { active, flushing, version } = catalog;
-    const memtables = [active.memtable.snapshot()];
-    if (flushing !== undefined) memtables.push(flushing.memtable.snapshot());
-    return new TreeView({ memtables, version, reader });
   }
 }
 

@@ -14,7 +14,7 @@ import { BLOCK_BYTES, LOOKUPS_AT_ONCE, WALK_WINDOW_BYTES } from './limits.ts';
 import type { LogSource, SegmentUse, WalkedGroup } from './log-walk.ts';
 import { isPromise } from './maybe-promise.ts';
 import type { MaybePromise } from './maybe-promise.ts';
-import type { Pacer } from './pacer.ts';
+import type { Pace } from './pacer.ts';
 import { RECORD_PUT, headBytesOf, isValueIntact, valueChecksums } from './record.ts';
 import type { RecordHead } from './record.ts';
 import { isInline } from './space.ts';
@@ -37,7 +37,7 @@ export interface ReclaimerOptions {
   readonly source: LogSource;
   readonly catalog: Catalog;
   readonly counters: Counters;
-  readonly pacer: Pacer;
+  readonly pacer: Pace;
   /** What a key has now. */
   readonly lookUp: (name: string) => MaybePromise<TreeEntry | undefined>;
   /** The seed of the claim that moves. */

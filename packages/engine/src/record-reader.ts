@@ -54,9 +54,9 @@ export class RecordReader {
     return again.value;
   }
 
-  /** Whether a whole record that begins at the start of `bytes` is what was written. */
-  isIntact(name: string, entry: TreeEntry, bytes: Uint8Array): boolean {
-    return this.#check(name, entry, bytes) === undefined;
+  /** What is wrong with a whole record that begins at the start of `bytes`, if anything is. */
+  problemOf(name: string, entry: TreeEntry, bytes: Uint8Array): string | undefined {
+    return this.#check(name, entry, bytes);
   }
 
   async #readFrom(

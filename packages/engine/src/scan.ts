@@ -91,7 +91,7 @@ async function* rowsWithValues(
       const headBytes = headBytesOf(row.key.length, row.entry.valueBytes);
       // A copy, so that one small value does not hold on to the whole window. What is not right there
       // is read again for itself, which says what is wrong with it.
-      const value = scan.reader.isIntact(row.key, row.entry, bytes)
+      const value = scan.reader.problemOf(row.key, row.entry, bytes) === undefined
         ? bytes.slice(headBytes)
         : await scan.reader.read(row.key, row.entry);
       yield { ...rowOf(row), value };

@@ -13,7 +13,8 @@
  * quarantine ends. So it is never reserved, and nothing is ever written to it.
  */
 import { assert } from '@dozo/base';
-import type { SegmentRow, TablePlace } from './checkpoint-page.ts';
+import type { SegmentRow } from './checkpoint-page.ts';
+import type { TableMeta } from './table/table-meta.ts';
 
 const FREE = 0;
 const RESERVED = 1;
@@ -46,6 +47,8 @@ export class SegmentTable {
   /** Segments that the durable manifest needs for recovery. */
   #needed = new Set<number>();
   readonly #free: number[] = [];
+  /** Free too, and discarded since: taken last. */
+  readonly #discarded: number[] = [];
   #freeHead = 0;
   #reservedCount = 0;
   readonly #retired: { readonly segment: number; readonly epoch: number }[] = [];
@@ -71,7 +74,7 @@ export class SegmentTable {
 
   /** Segments that the log can go on in: free or reserved. */
   get availableCount(): number {
-    return this.#free.length - this.#freeHead + this.#reservedCount;
+    return this.unreservedCount + this.#reservedCount;
   }
 
   get retiredCount(): number {
@@ -92,6 +95,11 @@ export class SegmentTable {
 
   /** Segments that are free and not reserved. */
   get unreservedCount(): number {
+    return this.undiscardedCount + this.#discarded.length;
+  }
+
+  /** Of these, how many the device may still keep old bytes for. */
+  get undiscardedCount(): number {
     return this.#free.length - this.#freeHead;
   }
 
@@ -193,7 +201,7 @@ export class SegmentTable {
   }
 
   /** During recovery: a table of the checkpoint lies there. */
-  restoreTable(table: TablePlace): void {
+  restoreTable(table: TableMeta): void {
     const { segment, ordinal, offset, sizeBytes } = table;
     this.#states[segment] = CLOSED;
     this.#kinds[segment] = TABLES;
@@ -281,8 +289,33 @@ export class SegmentTable {
       this.#free.splice(0, this.#freeHead);
       this.#freeHead = 0;
     }
+    while (taken.length < limit) {
+      const segment = this.#discarded.pop();
+      if (segment === undefined) break;
+      this.#states[segment] = RESERVED;
+      taken.push(segment);
+    }
     this.#reservedCount += taken.length;
     return taken;
+  }
+
+  /** Takes free segments that were not discarded into the reservation, those that come last of all. */
+  reserveUndiscarded(limit: number): number[] {
+    const length = Math.min(limit, this.undiscardedCount);
+    const taken = this.#free.splice(this.#free.length - length, length);
+    for (const segment of taken) this.#states[segment] = RESERVED;
+    this.#reservedCount += taken.length;
+    return taken;
+  }
+
+  /** Reserved segments that were not opened are free again; the first so many of them are discarded. */
+  unreserve(segments: readonly number[], discardedCount: number): void {
+    for (const [index, segment] of segments.entries()) {
+      assert(this.#states[segment] === RESERVED, 'only what is reserved can be given back');
+      this.#states[segment] = FREE;
+      (index < discardedCount ? this.#discarded : this.#free).push(segment);
+    }
+    this.#reservedCount -= segments.length;
   }
 
   /** A reserved segment becomes the open one of the log, or an open one for tables. */

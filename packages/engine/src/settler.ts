@@ -11,17 +11,16 @@ import type { Catalog, Generation, RangeShadows } from './catalog.ts';
 import type { IndexRow } from './key-index.ts';
 import { LOOKUPS_AT_ONCE } from './limits.ts';
 import { isPromise } from './maybe-promise.ts';
-import type { Pacer } from './pacer.ts';
+import type { Pace } from './pacer.ts';
 import { recordBytesOf } from './record.ts';
-import type { TableLookup } from './tree/table-lookup.ts';
 import { ENTRY_POINTER, SHADOW_UNKNOWN } from './tree/tree-entry.ts';
 import type { TreeEntry } from './tree/tree-entry.ts';
-import { TreeView } from './tree/tree-view.ts';
+import type { TreeAccess } from './tree-access.ts';
 
 export interface SettlerOptions {
   readonly catalog: Catalog;
-  readonly lookup: TableLookup;
-  readonly pacer: Pacer;
+  readonly tree: TreeAccess;
+  readonly pacer: Pace;
 }
 
 /** See the file comment. */
@@ -59,7 +58,7 @@ export class Settler {
     const { catalog, pacer } = this.#options;
     const epoch = catalog.segments.enter(false);
     try {
-      const view = this.#below(generation);
+      const view = this.#options.tree.below(generation);
       for (const { from, to } of generation.memtable.ranges.list()) {
         for await (const rows of view.entries({ from, to, reverse: false })) {
           keyCount += rows.length;
@@ -79,7 +78,7 @@ export class Settler {
   async #settleSome(generation: Generation, names: readonly string[]): Promise<void> {
     const { catalog } = this.#options;
     const { memtable } = generation;
-    const view = this.#below(generation);
+    const view = this.#options.tree.below(generation);
     const epoch = catalog.segments.enter(true);
     try {
       const waiting: Promise<void>[] = [];
@@ -102,15 +101,6 @@ export class Settler {
     hidden: Promise<TreeEntry | undefined>,
   ): Promise<void> {
     this.#options.catalog.settle(name, entry, await unlessDamaged(hidden));
-  }
-
-  /** The tree below a generation. */
-  #below(generation: Generation): TreeView {
-    const { catalog, lookup, pacer } = this.#options;
-    const { active, flushing, version } = catalog;
-    const isActive = generation === active;
-    const memtables = isActive && flushing !== undefined ? [flushing.memtable] : [];
-    return new TreeView({ memtables, version, lookup, breathe: () => pacer.pause() });
   }
 }
 

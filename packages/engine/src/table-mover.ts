@@ -5,7 +5,7 @@
  * being used again.
  */
 import type { Catalog } from './catalog.ts';
-import type { Pacer } from './pacer.ts';
+import type { Pace } from './pacer.ts';
 import { neededSegments } from './space.ts';
 import type { TableSpace } from './table-space.ts';
 import type { TableMeta } from './table/table-meta.ts';
@@ -18,7 +18,7 @@ export interface TableMoverOptions {
   readonly reader: TableReader;
   /** Past the page cache. */
   readonly source: TableReads;
-  readonly pacer: Pacer;
+  readonly pacer: Pace;
 }
 
 /** Copies the tables of a segment elsewhere. Rejects with the errors of device and claim. */

@@ -40,6 +40,9 @@ interface OpenSegment {
   /** Where the next table goes. */
   offset: number;
   hasHeader: boolean;
+  /** Tables that have a place in it and are not written yet. */
+  pendingCount: number;
+  isFull: boolean;
 }
 
 /** How often it is looked whether a segment has become free, in ms. */
@@ -75,6 +78,8 @@ export class TableSpace {
     const { target, offset } = await turn;
     const { segment, ordinal } = target;
     await this.#writeSlices(target, offset, bytes);
+    target.pendingCount--;
+    this.#closeIfDone(target);
     return { ...content, segment, ordinal, offset };
   }
 
@@ -82,22 +87,30 @@ export class TableSpace {
     content: TableContent,
     spareCount: number,
   ): Promise<{ readonly target: OpenSegment; readonly offset: number }> {
-    const { superblock, catalog, log } = this.#options;
+    const { superblock, catalog } = this.#options;
     const { sizeBytes, number } = content;
     const { segmentStrideBytes } = superblock.geometry;
     if (this.#open !== undefined && this.#open.offset + sizeBytes > segmentStrideBytes) {
-      log.closeTableSegment(this.#open.segment, this.#open.offset);
+      this.#open.isFull = true;
+      this.#closeIfDone(this.#open);
       this.#open = undefined;
     }
     if (this.#open === undefined) {
       const segment = await this.#takeSegment(number, spareCount);
-      this.#open = { segment, ordinal: number, offset: BLOCK_BYTES, hasHeader: false };
+      this.#open = { segment, ordinal: number, offset: BLOCK_BYTES, hasHeader: false, pendingCount: 0, isFull: false };
     }
     const target = this.#open;
     const { offset } = target;
     target.offset += sizeBytes;
+    target.pendingCount++;
     catalog.segments.addTable(target.segment, sizeBytes);
     return { target, offset };
+  }
+
+  /** A segment leaves the slot when no write to it can be on its way any more. */
+  #closeIfDone(target: OpenSegment): void {
+    if (!target.isFull || target.pendingCount > 0) return;
+    this.#options.log.closeTableSegment(target.segment, target.offset);
   }
 
   async #takeSegment(ordinal: number, spareCount: number): Promise<number> {

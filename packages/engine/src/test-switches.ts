@@ -15,6 +15,8 @@ export interface TestSwitches {
   readonly ignoreQuarantine?: boolean;
   /** Use segments as soon as the slot reserves them, without looking whether we are still alone. */
   readonly skipReservationConfirm?: boolean;
+  /** Discard free segments that the slot does not reserve, without looking whether we are still alone. */
+  readonly discardUnreserved?: boolean;
   /** What the claim leaves out. */
   readonly claimSwitches?: ClaimSwitches;
   /** At recovery, take a group at the end of the log without checking its values. */

@@ -15,6 +15,7 @@ import type { Clock, Compute, Timer } from '@dozo/base';
 import type { Catalog, Generation } from './catalog.ts';
 import { compact } from './compaction-job.ts';
 import type { Counters } from './counters.ts';
+import { EngineError } from './errors.ts';
 import { flushMemtable } from './flush-job.ts';
 import type { TableJobOptions } from './flush-job.ts';
 import type { Geometry } from './geometry.ts';
@@ -26,11 +27,9 @@ import type { Settler } from './settler.ts';
 import { neededSegments } from './space.ts';
 import { moveTables } from './table-mover.ts';
 import type { TableSpace } from './table-space.ts';
-import type { BlockCache } from './table/block-cache.ts';
-import type { TableReader } from './table/table-reader.ts';
-import type { TableReads } from './table/table-source.ts';
 import { CompactionPicker } from './tree/compaction-picker.ts';
 import type { Compaction } from './tree/compaction-picker.ts';
+import type { TreeAccess } from './tree-access.ts';
 import type { TreeSettings } from './tree-settings.ts';
 
 export interface TreeKeeperOptions {
@@ -38,10 +37,7 @@ export interface TreeKeeperOptions {
   readonly log: LogWriter;
   readonly space: TableSpace;
   readonly settler: Settler;
-  readonly reader: TableReader;
-  readonly cache: BlockCache;
-  /** Tables past the page cache. */
-  readonly uncached: TableReads;
+  readonly tree: TreeAccess;
   readonly compute: Compute;
   readonly clock: Clock;
   readonly counters: Counters;
@@ -126,7 +122,6 @@ export class TreeKeeper implements TreeWork {
   look(): void {
     if (this.#isEnded || !this.#options.isServing()) return;
     this.#watchForIdleness();
-    const { catalog, log } = this.#options;
     const isDue = this.#isFlushWanted || this.#isMemtableFull();
     if (isDue && this.#flush === undefined) {
       this.#isFlushWanted = false;
@@ -154,6 +149,14 @@ export class TreeKeeper implements TreeWork {
     await this.#flush;
     this.requestFlush();
     await this.#flush;
+  }
+
+  /** Throws once this has been ended: nobody wants what is being made any more. */
+  assertGoing(): void {
+    if (!this.#isEnded) return;
+    throw new EngineError('Writing a table: the engine is being closed.', {
+      code: 'ENGINE_CLOSED',
+    });
   }
 
   /** Stops, and resolves when nothing is under way any more. */
@@ -225,7 +228,8 @@ export class TreeKeeper implements TreeWork {
   }
 
   async #compact(job: Compaction): Promise<void> {
-    const { catalog, counters, cache, reader, compute } = this.#options;
+    const { catalog, counters, tree, compute } = this.#options;
+    const { cache, tables: reader } = tree;
     const inputs = job.inputs.flatMap(({ tables }) => tables);
     const tables = job.isMove
       ? inputs
@@ -241,7 +245,8 @@ export class TreeKeeper implements TreeWork {
   }
 
   async #moveTables(segment: number): Promise<void> {
-    const { catalog, space, reader, uncached: source } = this.#options;
+    const { catalog, space, tree } = this.#options;
+    const { tables: reader, uncached: source } = tree;
     const { pacer } = this.#jobOptions();
     await moveTables({ catalog, space, reader, source, pacer }, segment);
   }

@@ -27,6 +27,8 @@ export interface CrashRunOptions {
   readonly switches?: TestSwitches;
   /** Few keys, overwritten again and again: segments die as soon as they are full. */
   readonly hasFewKeys?: boolean;
+  /** Whether the engine discards what is free. */
+  readonly discards?: boolean;
   /** Batches before the first crash, and while crashes are tried. */
   readonly agingBatches?: number;
   readonly crashedBatches?: number;
@@ -178,7 +180,13 @@ class CrashRun {
         device.halt();
       },
     });
-    const opened = openEngine({ device, ...world, holder: HOLDER, testSwitches: this.#switches });
+    const opened = openEngine({
+      device,
+      ...world,
+      holder: HOLDER,
+      testSwitches: this.#switches,
+      discard: this.#options.discards ?? false,
+    });
     const stopped = (): boolean => found.crash !== undefined;
     const engine = await untilStopped(opened, stopped);
     if (engine !== undefined) {
@@ -253,7 +261,15 @@ class CrashRun {
 
   #open(world: World, device: SimulatedDevice): Promise<Engine> {
     const { clock, random } = world;
-    return openEngine({ device, clock, random, holder: HOLDER, testSwitches: this.#switches });
+    const discard = this.#options.discards ?? false;
+    return openEngine({
+      device,
+      clock,
+      random,
+      holder: HOLDER,
+      testSwitches: this.#switches,
+      discard,
+    });
   }
 
   #device(medium: SimulatedMedium): SimulatedDevice {

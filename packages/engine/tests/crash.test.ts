@@ -30,6 +30,13 @@ test('after a crash at any operation every acknowledged batch is there, each who
   if (runCount >= RUNS_DEFAULT) expect(crashPoints).toBeGreaterThanOrEqual(CRASH_POINTS_MIN);
 }, 3_600_000);
 
+test('discarding what is free loses nothing in a crash', async () => {
+  for (let seed = 1; seed <= RUNS_DEFAULT / 6; seed++) {
+    const { violation } = await runCrashes({ seed, discards: true });
+    expect(violation, `seed ${String(seed)}`).toBeUndefined();
+  }
+}, 3_600_000);
+
 test.each<[string, TestSwitches]>([
   ['a flush before the acknowledgement', { skipFlush: true }],
   ['a flush of what recovery has read', { skipRecoveryFlush: true }],

@@ -28,6 +28,8 @@ export interface ZombieRunOptions {
   readonly zombie?: TestSwitches;
   /** What its successors leave out. */
   readonly successor?: TestSwitches;
+  /** Whether all of them discard what is free. */
+  readonly discards?: boolean;
 }
 
 /** What was found. */
@@ -182,6 +184,7 @@ class ZombieRun {
         holder: { ...HOLDER, host, bootId: `boot of ${host}` },
         // It may be seen to write its slot before it is taken over.
         wait: true,
+        discard: this.#options.discards ?? false,
         testSwitches,
       }),
     );

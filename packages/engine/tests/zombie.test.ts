@@ -30,6 +30,15 @@ test('a zombie that writes all it can changes nothing that its successors read',
   if (runCount >= RUNS_DEFAULT) expect(zombieBatches).toBeGreaterThan(runCount);
 }, 3_600_000);
 
+test('a zombie that also discards what it believes to be free destroys nothing that counts', async () => {
+  const runCount = (setting('DOZO_ZOMBIE_RUNS') ?? RUNS_DEFAULT) / 2;
+  const from = setting('DOZO_ZOMBIE_FROM') ?? 1;
+  for (let seed = from; seed < from + runCount; seed++) {
+    const { violation } = await runZombie({ seed, discards: true });
+    expect(violation, `seed ${String(seed)}`).toBeUndefined();
+  }
+}, 3_600_000);
+
 test.each<[string, { zombie?: TestSwitches; successor?: TestSwitches }]>([
   ['keeping away from what predecessors have reserved', { successor: { ignoreQuarantine: true } }],
   [

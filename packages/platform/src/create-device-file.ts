@@ -13,11 +13,12 @@
  */
 import { constants } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
-import { link, rename, stat, statfs, unlink } from 'node:fs/promises';
+import { link, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { assert, DeviceError } from '@dozo/base';
 import type { Device } from '@dozo/base';
 
+import { allocateRoom } from './allocate-room.ts';
 import { isKernelError, kernelErrorName, PlatformError } from './errors.ts';
 import {
   closeFile,
@@ -26,12 +27,10 @@ import {
   syncDirectory,
   syncFile,
   truncateFile,
-  writeAllAt,
 } from './file-calls.ts';
 import { FileDevice } from './file-device.ts';
 import { loadKernel } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
-import { ZERO_FILL_BYTES } from './limits.ts';
 
 export interface CreateDeviceFileOptions {
   readonly path: string;
@@ -78,7 +77,9 @@ export async function createDeviceFile(options: CreateDeviceFileOptions): Promis
   });
   try {
     await truncateFile(descriptor, 0);
-    await allocate({ path, descriptor, kernel, sizeBytes, fill });
+    const failed = (error: unknown): PlatformError => createFailed(path, error);
+    const room = { path, descriptor, kernel, startBytes: 0, sizeBytes, fill };
+    await allocateRoom({ ...room, action: 'Cannot create', failed });
     await prepare?.(device);
     await syncFile(descriptor);
     await giveName(unfinished, path);
@@ -123,35 +124,6 @@ async function openUnfinished(path: string, unfinished: string, kernel: Kernel):
   }
 }
 
-async function allocate(of: {
-  readonly path: string;
-  readonly descriptor: number;
-  readonly kernel: Kernel;
-  readonly sizeBytes: number;
-  readonly fill: 'allocate' | 'zeros';
-}): Promise<void> {
-  const { path, descriptor, kernel, sizeBytes, fill } = of;
-  // Asked first: an allocation that fails takes all the room there is until it is given back, and
-  // everybody else on the file system is out of space for that while.
-  const availableBytes = await availableBytesAt(path);
-  if (availableBytes < sizeBytes) throw noSpace({ path, sizeBytes, availableBytes });
-  const failure = await kernel.allocate(descriptor, sizeBytes);
-  if (failure !== undefined && failure !== 'EOPNOTSUPP' && failure !== 'ENOSYS') {
-    throw await allocationFailed(of, { code: failure });
-  }
-  if (failure === undefined && fill === 'allocate') return;
-  const zeros = new Uint8Array(Math.min(ZERO_FILL_BYTES, sizeBytes));
-  try {
-    let done = 0;
-    while (done < sizeBytes) {
-      const part = zeros.subarray(0, Math.min(zeros.length, sizeBytes - done));
-      done += await writeAllAt(descriptor, [part], done);
-    }
-  } catch (error) {
-    throw await allocationFailed(of, error);
-  }
-}
-
 /** Gives the file its name unless that is taken: a link fails where a rename would replace. */
 async function giveName(unfinished: string, path: string): Promise<void> {
   try {
@@ -180,41 +152,6 @@ async function exists(path: string): Promise<boolean> {
 
 function isSameFile(left: BigIntStats, right: BigIntStats): boolean {
   return left.dev === right.dev && left.ino === right.ino;
-}
-
-async function allocationFailed(
-  of: { readonly path: string; readonly descriptor: number; readonly sizeBytes: number },
-  error: unknown,
-): Promise<PlatformError> {
-  const { path, descriptor, sizeBytes } = of;
-  const name = kernelErrorName(error);
-  if (name !== 'ENOSPC' && name !== 'EDQUOT' && name !== 'EFBIG') return createFailed(path, error);
-  // What was allocated before the end of the room counts as free again.
-  await truncateFile(descriptor, 0).catch(() => undefined);
-  return noSpace({ path, sizeBytes, availableBytes: await availableBytesAt(path), name, error });
-}
-
-async function availableBytesAt(path: string): Promise<number> {
-  const { bavail, bsize } = await statfs(dirname(path));
-  return bavail * bsize;
-}
-
-function noSpace(of: {
-  readonly path: string;
-  readonly sizeBytes: number;
-  readonly availableBytes: number;
-  /** What the kernel said, where it was asked. */
-  readonly name?: string;
-  readonly error?: unknown;
-}): PlatformError {
-  const { path, sizeBytes, availableBytes, name } = of;
-  return new PlatformError(
-    `Cannot create ${path}: ${sizeBytes} bytes are needed and the file system has no room for them ` +
-      `(${name === undefined ? '' : `${name}; `}${availableBytes} bytes are free now). ` +
-      'Choose a smaller size or another directory.',
-    { code: 'NO_SPACE', path, sizeBytes, availableBytes },
-    { cause: of.error },
-  );
 }
 
 function fileExists(path: string): PlatformError {

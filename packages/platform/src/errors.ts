@@ -6,6 +6,7 @@ import { DozoError } from '@dozo/base';
  * - `NO_SPACE`: the file system has no room for it. `sizeBytes` is what was asked for,
  *   `availableBytes` what there was.
  * - `CREATE_FAILED`: any other reason not to create it; `cause` is the kernel's name of the error.
+ * - `ENLARGE_FAILED`: a device file cannot be made larger; `cause` likewise.
  * - `CLAIM_FILE_INVALID`: what stands where a claim file belongs is none, or not all of one.
  * - `KERNEL_CALLS_UNAVAILABLE`: this machine cannot call the C library, so nothing can be locked.
  */
@@ -18,6 +19,7 @@ export type PlatformErrorDetail =
       readonly availableBytes: number;
     }
   | { readonly code: 'CREATE_FAILED'; readonly path: string; readonly cause: string }
+  | { readonly code: 'ENLARGE_FAILED'; readonly path: string; readonly cause: string }
   | { readonly code: 'CLAIM_FILE_INVALID'; readonly path: string; readonly reason: string }
   | { readonly code: 'KERNEL_CALLS_UNAVAILABLE' };
 

@@ -68,6 +68,11 @@ export class FileDevice implements Device {
     return this.#parts.descriptor;
   }
 
+  /** Whether it is a block device and not a regular file. */
+  get isBlockDevice(): boolean {
+    return this.#parts.kind === 'block';
+  }
+
   /**
    * Whether uncached reads and writes really go past the page cache. False where the file system
    * refuses them, or without `/proc`. It may turn false with the first one.
@@ -188,15 +193,17 @@ export class FileDevice implements Device {
     }
   }
 
-  async discard(offset: number, sizeBytes: number): Promise<void> {
+  async discard(offset: number, sizeBytes: number): Promise<boolean> {
     const { kernel, kind, descriptor, isReadOnly, punchesHoles } = this.#parts;
     assert(!isReadOnly, 'discarding on a device that is open for reading');
     assert(offset >= 0 && offset + sizeBytes <= this.sizeBytes, 'discarding outside the device');
     this.#begin('discard');
     try {
       // It is a hint: whatever the kernel answers, the range may hold any bytes now.
-      if (kind === 'block') await kernel.discardBlocks(descriptor, offset, sizeBytes);
-      else if (punchesHoles) await kernel.punchHole(descriptor, offset, sizeBytes);
+      if (kind === 'block') {
+        return (await kernel.discardBlocks(descriptor, offset, sizeBytes)) === undefined;
+      }
+      return punchesHoles && (await kernel.punchHole(descriptor, offset, sizeBytes)) === undefined;
     } finally {
       this.#end();
     }

@@ -2,6 +2,8 @@ export { claimDirectory } from './claim-directory.ts';
 export type { ClaimDirectoryOptions, ClaimedDirectory } from './claim-directory.ts';
 export { createDeviceFile } from './create-device-file.ts';
 export type { CreateDeviceFileOptions } from './create-device-file.ts';
+export { enlargeDeviceFile } from './enlarge-device-file.ts';
+export type { EnlargeDeviceFileOptions } from './enlarge-device-file.ts';
 export { PlatformError } from './errors.ts';
 export type { PlatformErrorDetail } from './errors.ts';
 export type { FileDevice } from './file-device.ts';

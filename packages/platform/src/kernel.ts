@@ -26,8 +26,8 @@ export const CACHED_READ_BYTES_MAX = 65_536;
 export interface Kernel {
   /** `flock(LOCK_EX | LOCK_NB)`. `EAGAIN` when another open file description has the lock. */
   lockExclusive(descriptor: number): KernelOutcome;
-  /** Allocates `[0, sizeBytes)`; the file has at least that size afterwards. */
-  allocate(descriptor: number, sizeBytes: number): Promise<KernelOutcome>;
+  /** Allocates `[startBytes, sizeBytes)`, default from 0; the file has at least that size afterwards. */
+  allocate(descriptor: number, sizeBytes: number, startBytes?: number): Promise<KernelOutcome>;
   /** Gives the blocks of a range of a regular file back to the file system. */
   punchHole(descriptor: number, offset: number, sizeBytes: number): Promise<KernelOutcome>;
   /** Discards a range of a block device. */
@@ -89,7 +89,6 @@ function bindKernel(foreign: typeof koffi): Kernel {
   );
   const ioctl = library.func('int ioctl(int descriptor, unsigned long request, void *argument)');
   const clockGettime = library.func('int clock_gettime(int clock, void *time)') as NativeCall;
-
   const outcome = (result: number): KernelOutcome =>
     result === 0 ? undefined : getSystemErrorName(-foreign.errno());
   // An array among the parameters must outlive the call, and koffi does not hold it: collected before
@@ -125,7 +124,7 @@ function bindKernel(foreign: typeof koffi): Kernel {
 
   return {
     lockExclusive: (descriptor) => outcome(flock(descriptor, LOCK_EX_NB) as number),
-    allocate: (descriptor, sizeBytes) => inBackground(fallocate, descriptor, 0, 0, sizeBytes),
+    allocate: (descriptor, end, start = 0) => inBackground(fallocate, descriptor, 0, start, end - start),
     punchHole: (descriptor, offset, sizeBytes) =>
       inBackground(
         fallocate,

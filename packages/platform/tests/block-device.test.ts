@@ -38,7 +38,7 @@ describe.runIf(canUseLoopDevices())('a block device', () => {
     const into = new Uint8Array(8192);
     await device.read(4096, into);
     expect(into).toEqual(bytes);
-    await device.discard(0, SIZE_BYTES);
+    expect(await device.discard(0, SIZE_BYTES)).toBe(true);
     await device.read(4096, into);
     expect(into).toEqual(new Uint8Array(8192));
     await expect(device.read(SIZE_BYTES - 1, into)).rejects.toMatchObject({

@@ -249,10 +249,10 @@ export class SimulatedDevice implements Device {
     return this.#run(operation, begin, by === 'kernel' ? 'last' : 'whole');
   }
 
-  discard(offset: number, sizeBytes: number): Promise<void> {
+  async discard(offset: number, sizeBytes: number): Promise<boolean> {
     assert(this.#options.access !== 'read-only', 'discarding on a device that is open for reading');
     const operation = { kind: 'discard', offset, sizeBytes, isUncached: false } as const;
-    return this.#run(operation, () => {
+    await this.#run(operation, () => {
       // What a discarded range reads as is up to the device: its old bytes, zeros or anything.
       const choice = this.#random.below(3);
       if (choice === 0) return () => undefined;
@@ -263,6 +263,7 @@ export class SimulatedDevice implements Device {
         this.#options.cache?.forget(offset, sizeBytes);
       };
     });
+    return true;
   }
 
   async close(): Promise<void> {

@@ -11,10 +11,13 @@
  * A block whose checksum is right has been made by us and is well formed; the walk is safe on any
  * other bytes too and says {@link EntryReader.isDamaged}.
  */
-import { readUint16 } from '@dozo/base';
+import { assert, readUint16 } from '@dozo/base';
 import { KEY_BYTES_MAX } from '../limits.ts';
-import { ENTRY_INLINE, ENTRY_POINTER, TreeEntry } from '../tree/tree-entry.ts';
+import { ENTRY_DELETE, ENTRY_INLINE, ENTRY_POINTER, TreeEntry } from '../tree/tree-entry.ts';
 import { CHECKSUM_BYTES } from './table-format.ts';
+
+/** Kind and LSN. */
+const TAIL_BYTES_MIN = 2;
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -64,7 +67,13 @@ export class EntryReader {
     const tailEnd = tailStart + tailBytes;
     const keyBytes = shared + unshared;
     // Written so that NaN, what a read past the array makes, is damage too.
-    if (!(tailEnd <= this.end && shared <= this.keyBytes && keyBytes <= KEY_BYTES_MAX)) {
+    const isWellFormed =
+      tailEnd <= this.end &&
+      tailBytes >= TAIL_BYTES_MIN &&
+      shared <= this.keyBytes &&
+      keyBytes <= KEY_BYTES_MAX &&
+      (bytes[tailStart] as number) <= ENTRY_POINTER;
+    if (!isWellFormed) {
       this.isDamaged = true;
       return false;
     }
@@ -94,7 +103,10 @@ export function entryOfTail(bytes: Uint8Array, start: number, end: number): Tree
     // `slice` of a Node Buffer would be a view.
     return TreeEntry.inline(lsn, Uint8Array.prototype.slice.call(bytes, at, end));
   }
-  if (kind !== ENTRY_POINTER) return TreeEntry.delete(lsn);
+  if (kind !== ENTRY_POINTER) {
+    assert(kind === ENTRY_DELETE, 'an entry of an intact block has a kind that there is not');
+    return TreeEntry.delete(lsn);
+  }
   const ordinal = readNumber(bytes, at);
   at = numberEnd(bytes, at);
   const offset = readNumber(bytes, at);

@@ -53,12 +53,15 @@ export class Version {
   readonly number: number;
   /** All {@link LEVEL_COUNT} of them, empty or not. */
   readonly levels: readonly Level[];
+  /** All runs, newest first: the order in which a read asks them. */
+  readonly runs: readonly Run[];
 
   /** Use `empty`, `of` and `withChange`. */
   constructor(number: number, levels: readonly Level[]) {
     assert(levels.length === LEVEL_COUNT, 'a version has all levels');
     this.number = number;
     this.levels = levels;
+    this.runs = levels.flatMap((level) => level.runs);
   }
 
   /** A tree without tables. */
@@ -88,16 +91,19 @@ export class Version {
     return this.levels.reduce((bytes, level) => bytes + level.sizeBytes, 0);
   }
 
-  /** Runs that a read may have to ask. */
-  get runCount(): number {
-    return this.levels.reduce((count, level) => count + level.runs.length, 0);
-  }
-
   /** All tables, from the newest level to the last, in key order within a run. */
   *tables(): Generator<TableMeta> {
     for (const level of this.levels) {
       for (const run of level.runs) yield* run;
     }
+  }
+
+  /** The next version, in which these tables, by their numbers, lie at other places. */
+  withPlaces(moved: ReadonlyMap<number, TableMeta>): Version {
+    const levels = this.levels.map(({ runs }) =>
+      levelOf(runs.map((run) => run.map((table) => moved.get(table.number) ?? table))),
+    );
+    return new Version(this.number + 1, levels);
   }
 
   /** The next version. The levels that do not change are shared with this one. */
@@ -117,6 +123,23 @@ export class Version {
 export function tableFor(run: Run, key: string): TableMeta | undefined {
   const table = run[firstEndingPast(run, key)];
   return table !== undefined && table.smallest <= key ? table : undefined;
+}
+
+const rangesOfRuns = new WeakMap<Run, boolean>();
+
+/** Whether a table of the run has range deletes. Counted once for each run. */
+export function hasRanges(run: Run): boolean {
+  const known = rangesOfRuns.get(run);
+  if (known !== undefined) return known;
+  const answer = run.some((table) => table.rangeCount > 0);
+  rangesOfRuns.set(run, answer);
+  return answer;
+}
+
+/** Whether a table of the run has a part in `[from, to)`. */
+export function overlaps(run: Run, from: string, to: string | undefined): boolean {
+  const first = run[firstEndingPast(run, from)];
+  return first !== undefined && (to === undefined || first.smallest < to);
 }
 
 /** The tables of a run whose bounds have a part in `[from, to)`; `to` undefined: without an end. */

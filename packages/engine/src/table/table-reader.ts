@@ -1,0 +1,250 @@
+/**
+ * Reads tables: single keys, walks in both directions, large runs for merges.
+ *
+ * A single key needs the filter of a table, its index and one data block, all of them through the block
+ * cache. Where they are cached the answer is there at once, with no promise and no allocation but the
+ * entry; else each that is missing is read, once for all who ask at that time.
+ */
+import { CodecError } from '@dozo/base';
+import type { Counters } from '../counters.ts';
+import { TABLE_RUN_BYTES } from '../limits.ts';
+import type { MaybePromise } from '../maybe-promise.ts';
+import type { TestSwitches } from '../test-switches.ts';
+import type { CursorRange, EntryCursor } from '../tree/entry-cursor.ts';
+import { RangeSet } from '../tree/range-set.ts';
+import type { TreeEntry } from '../tree/tree-entry.ts';
+import { findInBlock } from './block.ts';
+import type { BlockCache, BlockRequest, CachedBlock } from './block-cache.ts';
+import { mayContain } from './bloom.ts';
+import type { KeyHash } from './bloom.ts';
+import { blockCountOf, blockPlaceAt, findInIndex } from './index-block.ts';
+import { decodeRanges } from './ranges-block.ts';
+import { TableCursor } from './table-cursor.ts';
+import type { BlockPlace, TableMeta } from './table-meta.ts';
+import { CheckedTableSource } from './table-source.ts';
+import type { TableSource } from './table-source.ts';
+import { checkTable } from './verify-table.ts';
+import type { TableCheck } from './verify-table.ts';
+
+/** How often the hand of the cache passes a block without a hit before it evicts it. */
+const DATA_CREDIT = 1;
+const INDEX_CREDIT = 3;
+
+export interface TableReaderOptions {
+  readonly source: TableSource;
+  readonly cache: BlockCache;
+  readonly counters: Pick<Counters, 'checksumErrorCount' | 'staleReadCount'>;
+  readonly switches?: Pick<TestSwitches, 'skipReadChecks'>;
+}
+
+/** Data blocks of a table that lie in a row, unchecked: what one step of a merge takes as a source. */
+export interface DataRun {
+  /** The number of its first block in the table. */
+  readonly firstBlock: number;
+  /** Fills its buffer, so that it can be moved to another thread. */
+  readonly blocks: Uint8Array;
+  /** Where each block ends in `blocks`. */
+  readonly blockEnds: Uint32Array;
+  /** Whether the table has no block after it. */
+  readonly isLast: boolean;
+}
+
+/** See the file comment. Everything rejects with `INDEX_DAMAGED` and the device's read errors. */
+export class TableReader {
+  readonly #checked: CheckedTableSource;
+  readonly #cache: BlockCache;
+
+  constructor(options: TableReaderOptions) {
+    this.#checked = new CheckedTableSource(options);
+    this.#cache = options.cache;
+  }
+
+  /**
+   * The entry that a table has for a key, deletes too; undefined when it has none. A promise only when
+   * something must be read. Knows nothing of range deletes.
+   *
+   * @param hash `hashOfKey(key)`, which a question to several tables computes once.
+   */
+  get(meta: TableMeta, key: Uint8Array, hash: KeyHash): MaybePromise<TreeEntry | undefined> {
+    const cache = this.#cache;
+    const table = cache.tableOf(meta.number);
+    if (table === undefined) return this.#getFrom(meta, key, hash, undefined, undefined);
+    const filter = cache.hit(table, meta.filter.offset);
+    if (filter === undefined) return this.#getFrom(meta, key, hash, undefined, undefined);
+    if (!mayContain(filter.bytes, hash)) return undefined;
+    const index = cache.hit(table, meta.index.offset);
+    if (index === undefined) return this.#getFrom(meta, key, hash, filter.bytes, undefined);
+    const blockNumber = findInIndex(index.bytes, key);
+    if (blockNumber < 0) return undefined;
+    const block = cache.hit(table, blockPlaceAt(index.bytes, blockNumber).offset);
+    if (block === undefined) return this.#getFrom(meta, key, hash, filter.bytes, index.bytes);
+    return findInBlock(block.bytes, key);
+  }
+
+  /** Reads what is missing. */
+  async #getFrom(
+    meta: TableMeta,
+    key: Uint8Array,
+    hash: KeyHash,
+    knownFilter: Uint8Array | undefined,
+    knownIndex: Uint8Array | undefined,
+  ): Promise<TreeEntry | undefined> {
+    const filter = knownFilter ?? (await this.#read(meta, meta.filter, INDEX_CREDIT));
+    if (knownFilter === undefined && !mayContain(filter, hash)) return undefined;
+    const index = knownIndex ?? (await this.index(meta));
+    const blockNumber = findInIndex(index, key);
+    if (blockNumber < 0) return undefined;
+    return findInBlock(await this.block(meta, blockPlaceAt(index, blockNumber)), key);
+  }
+
+  /** The range deletes of a table. */
+  ranges(meta: TableMeta): MaybePromise<RangeSet> {
+    const place = meta.ranges;
+    if (place === undefined) return RangeSet.EMPTY;
+    const block = this.#cached(meta, place.offset);
+    if (block !== undefined) return (block.ranges ??= this.#decode(meta, place, block.bytes));
+    return this.#readRanges(meta, place);
+  }
+
+  /** Walks the entries of a range, deletes too; not its range deletes. */
+  cursor(meta: TableMeta, range: CursorRange): EntryCursor {
+    return new TableCursor(this, meta, range);
+  }
+
+  /** The index block of a table. */
+  index(meta: TableMeta): MaybePromise<Uint8Array> {
+    const { index } = meta;
+    return this.#cached(meta, index.offset)?.bytes ?? this.#read(meta, index, INDEX_CREDIT);
+  }
+
+  /** A data block, through the cache. */
+  block(meta: TableMeta, place: BlockPlace): MaybePromise<Uint8Array> {
+    return this.#cached(meta, place.offset)?.bytes ?? this.#read(meta, place, DATA_CREDIT);
+  }
+
+  /** A data block if it is cached. */
+  cachedBlock(meta: TableMeta, place: BlockPlace): Uint8Array | undefined {
+    return this.#cached(meta, place.offset)?.bytes;
+  }
+
+  /**
+   * Data blocks in a row, through the cache. Those that are neither there nor on their way are read in
+   * one read.
+   *
+   * @param places in ascending order, each behind the one before.
+   * @param wanted position of the one that must be there; the others are undefined where they are not
+   *   right, or on their way by another read.
+   */
+  async row(
+    meta: TableMeta,
+    places: readonly BlockPlace[],
+    wanted: number,
+  ): Promise<(Uint8Array | undefined)[]> {
+    const { number } = meta;
+    const row: (Uint8Array | undefined)[] = places.map(() => undefined);
+    let start = wanted;
+    let end = wanted;
+    const isFree = (place: BlockPlace | undefined): boolean =>
+      place !== undefined && !this.#cache.isKnown(number, place.offset);
+    while (isFree(places[end])) end++;
+    while (start > 0 && isFree(places[start - 1])) start--;
+    if (end > wanted) {
+      const missing = places.slice(start, end);
+      const offsets = missing.map(({ offset }) => offset);
+      const request = { table: number, offsets, creditMax: DATA_CREDIT };
+      const loaded = await this.#cache.load(request, () => this.#checked.readRow(meta, missing));
+      for (const [position, bytes] of loaded.entries()) row[start + position] = bytes;
+    }
+    row[wanted] ??= await this.block(meta, places[wanted] as BlockPlace);
+    return row;
+  }
+
+  /**
+   * The data blocks from `firstBlock` on, past the cache, as many as `sizeBytes` has room for and at
+   * least one; undefined behind the last one. Nobody has checked them: a merge does, and has what it
+   * finds damaged read again with {@link rereadRun}.
+   */
+  async readRun(
+    meta: TableMeta,
+    firstBlock: number,
+    sizeBytes = TABLE_RUN_BYTES,
+  ): Promise<DataRun | undefined> {
+    const index = await this.index(meta);
+    const count = blockCountOf(index);
+    if (firstBlock >= count) return undefined;
+    const start = blockPlaceAt(index, firstBlock).offset;
+    const ends: number[] = [];
+    for (let number = firstBlock; number < count; number++) {
+      const place = blockPlaceAt(index, number);
+      const end = place.offset + place.sizeBytes - start;
+      if (end > sizeBytes && ends.length > 0) break;
+      ends.push(end);
+    }
+    const blocks = await this.#checked.readRaw(meta, start, ends.at(-1) ?? 0);
+    const isLast = firstBlock + ends.length === count;
+    return { firstBlock, blocks, blockEnds: Uint32Array.from(ends), isLast };
+  }
+
+  /**
+   * A run of `readRun` once more, each block checked: what is not right is read past the page cache.
+   * Rejects with `INDEX_DAMAGED` for a block that is damaged on the disk.
+   */
+  async rereadRun(meta: TableMeta, run: Omit<DataRun, 'blocks'>): Promise<DataRun> {
+    const { firstBlock, blockEnds, isLast } = run;
+    const start = blockPlaceAt(await this.index(meta), firstBlock).offset;
+    const blocks = await this.#checked.readRaw(meta, start, blockEnds.at(-1) ?? 0);
+    let blockStart = 0;
+    for (const blockEnd of blockEnds) {
+      if (!this.#checked.isIntact(meta, blocks.subarray(blockStart, blockEnd))) {
+        const place = { offset: start + blockStart, sizeBytes: blockEnd - blockStart };
+        blocks.set(await this.#checked.readAgain(meta, place), blockStart);
+      }
+      blockStart = blockEnd;
+    }
+    return { firstBlock, blocks, blockEnds, isLast };
+  }
+
+  /** Reads all of a table past the cache and checks it: see `verify-table.ts`. */
+  verify(meta: TableMeta): Promise<TableCheck> {
+    return checkTable(this.#checked, meta);
+  }
+
+  #cached(meta: TableMeta, offset: number): CachedBlock | undefined {
+    const table = this.#cache.tableOf(meta.number);
+    return table === undefined ? undefined : this.#cache.hit(table, offset);
+  }
+
+  async #readRanges(meta: TableMeta, place: BlockPlace): Promise<RangeSet> {
+    return this.#decode(meta, place, await this.#read(meta, place, INDEX_CREDIT));
+  }
+
+  #decode(meta: TableMeta, place: BlockPlace, bytes: Uint8Array): RangeSet {
+    try {
+      return decodeRanges(bytes);
+    } catch (error) {
+      if (error instanceof CodecError) throw this.#checked.damaged(meta, place, error.message);
+      throw error;
+    }
+  }
+
+  /** A block that is not cached: by the read that is under way, or by one of our own. */
+  async #read(meta: TableMeta, place: BlockPlace, creditMax: number): Promise<Uint8Array> {
+    const joined = await this.#cache.joinRead(meta.number, place.offset);
+    if (joined !== undefined) return joined;
+    const request = { table: meta.number, offsets: [place.offset], creditMax };
+    const bytes = await this.#loadOnce(request, () => this.#checked.readOne(meta, place));
+    if (bytes !== undefined) return bytes;
+    // Everybody who waited for a read that was not right meets again at this one.
+    const again = await this.#loadOnce(request, () => this.#checked.readAgain(meta, place));
+    return again ?? this.#checked.readAgain(meta, place);
+  }
+
+  async #loadOnce(
+    request: BlockRequest,
+    read: () => Promise<Uint8Array | undefined>,
+  ): Promise<Uint8Array | undefined> {
+    const joined = this.#cache.joinRead(request.table, request.offsets[0] as number);
+    if (joined !== undefined) return joined;
+    return (await this.#cache.load(request, async () => [await read()]))[0];
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * The model test: random lives of an engine against a plain sorted map. `DOZO_MODEL_SEED=17` replays one
+ * seed; many more are run by `npm run check:engine-model`.
+ */
+import { expect, test } from 'vitest';
+import type { TestSwitches } from '../src/test-switches.ts';
+import { missingWork } from './engine-features.ts';
+import { runModel } from './model/model-run.ts';
+
+const OPERATIONS = 10_000;
+const SEEDS_DEFAULT = [1, 2, 3, 4, 5];
+/** A check that needs more seeds than this to notice a missing mechanism is too weak. */
+const CATCHING_RUNS_MAX = 25;
+
+const onlySeed = process.env['DOZO_MODEL_SEED'];
+
+test.each(onlySeed === undefined ? SEEDS_DEFAULT : [Number(onlySeed)])(
+  'seed %i: whatever is read is what a plain map says, through crashes and restarts',
+  async (seed) => {
+    const { counts, violation } = await runModel({ seed, operationCount: OPERATIONS });
+    const replay = `DOZO_MODEL_SEED=${String(seed)} npx vitest run packages/engine/tests/model.test.ts`;
+    expect(violation, `replay with: ${replay}`).toBeUndefined();
+    // Otherwise nothing was shown.
+    expect(missingWork(counts)).toEqual([]);
+    expect(counts.crashes).toBeGreaterThan(0);
+    expect(counts.reopens).toBeGreaterThan(0);
+    expect(counts.snapshotReads).toBeGreaterThan(0);
+  },
+);
+
+test.each<[string, TestSwitches]>([
+  ['a flush before the acknowledgement', { skipFlush: true }],
+  ['a second look at records that reclaim moves', { moveBlindly: true }],
+  ['keeping segments that the manifest needs', { freeBeforeManifest: true }],
+])('the model test notices when this is missing: %s', async (_, switches) => {
+  let violation: string | undefined;
+  for (let seed = 1; seed <= CATCHING_RUNS_MAX && violation === undefined; seed++) {
+    violation = (await runModel({ seed, operationCount: OPERATIONS, switches })).violation;
+  }
+  expect(violation).toBeDefined();
+});
