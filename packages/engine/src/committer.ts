@@ -96,6 +96,10 @@ export class Committer {
   #lookingCount = 0;
   #lookingBytes = 0;
   #running: Promise<void> | undefined;
+  /** Somebody has asked for a look since the last one began. */
+  #isWanted = false;
+  /** Ends a wait for space. */
+  #wake: (() => void) | undefined;
   #failure: EngineError | undefined;
   #isOutcomeUnknown = false;
   #lastLsn: number;
@@ -166,13 +170,15 @@ export class Committer {
 
   /** Runs the pipeline until there is nothing to do, if it does not run already. */
   start(): void {
+    this.#isWanted = true;
+    this.#wake?.();
     if (this.#running !== undefined || this.#failure !== undefined) return;
     this.#running = this.#run().then(
       () => {
         this.#running = undefined;
         if (this.#failure !== undefined) return;
         // Something may have come between the last look and here.
-        if (this.#queueLength > 0) this.start();
+        if (this.#queueLength > 0 || this.#isWanted) this.start();
       },
       (error: unknown) => {
         this.#running = undefined;
@@ -224,6 +230,7 @@ export class Committer {
       // checksums of what they bring next are computed while it writes.
       if (this.#queuedBytes < EAGER_BYTES) await this.#settle();
       if (this.#isOver()) return;
+      this.#isWanted = false;
       if (log.isSlotDue) await log.updateSlot();
       if (!log.hasReservedSegment && log.isConfirming) await log.confirmed();
       const needed = maintenance.prepare();
@@ -459,8 +466,16 @@ export class Committer {
   async #waitForSpace(): Promise<void> {
     const { catalog, keeper } = this.#options;
     const change = keeper.nextChange() ?? catalog.segments.nextRelease();
-    if (change === undefined) this.#refuseHead();
-    else await change;
+    if (change === undefined) {
+      this.#refuseHead();
+      return;
+    }
+    // A table may wait for a segment that only the next write of the slot reserves.
+    const woken = new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    if (!this.#isWanted) await Promise.race([change, woken]);
+    this.#wake = undefined;
   }
 
   #leaveQueue(batch: QueuedBatch): void {

@@ -72,7 +72,7 @@ export const MEMTABLE_BYTES_MAX = 32 * MIB;
 export const MEMTABLE_BYTES_MIN = 16 * KIB;
 
 /** Bytes of a table, on the smallest devices of tests: some blocks of entries, filter and index. */
-export const TABLE_BYTES_MIN = 8 * KIB;
+export const TABLE_BYTES_MIN = 16 * KIB;
 
 /** A segment takes so many tables. */
 export const TABLES_PER_SEGMENT = 16;

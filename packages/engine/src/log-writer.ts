@@ -78,6 +78,8 @@ export class LogWriter {
   nextLsn: number;
   /** Bytes of groups that were appended since the engine was opened. */
   appendedBytes = 0;
+  /** Told when there may be more segments for tables. */
+  onSegments: () => void = () => undefined;
   readonly #options: LogWriterOptions;
   readonly #catalog: Catalog;
   readonly #builder = new GroupBuilder(STAGING_BYTES);
@@ -112,7 +114,10 @@ export class LogWriter {
     this.#lastCheckpoint = recovered.lastCheckpoint;
     const { claim, switches } = options;
     const { segments } = this.#catalog;
-    this.#reservation = new Reservation({ claim, segments, switches });
+    const onConfirmed = (): void => {
+      this.onSegments();
+    };
+    this.#reservation = new Reservation({ claim, segments, switches, onConfirmed });
     this.#keeper = new HistoryKeeper(claim, segments, recovered.history);
   }
 

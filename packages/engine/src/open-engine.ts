@@ -11,7 +11,7 @@
  *    is valid. Whatever they write from now on lies past it, in segments that we do not touch.
  * 5. The slot points at the fence, in both of its blocks; from here on it is the one to recover from.
  */
-import { InlineCompute, hasCode, hexOfBytes, sleep } from '@dozo/base';
+import { InlineCompute, hasCode, hexOfBytes } from '@dozo/base';
 import type { Clock, Compute, Device, Random } from '@dozo/base';
 import { acquireClaim, isSameClaim, readRing } from '@dozo/claim';
 import type { AcquireOptions, Claim, Holder, Ring, RingPlace, Slot } from '@dozo/claim';
@@ -148,7 +148,7 @@ async function openClaimed(opening: Opening): Promise<Engine> {
   const counters = newCounters();
   const { catalog } = recovered;
   const { cacheBytes = CACHE_BYTES_DEFAULT } = options;
-  const breathe = (): Promise<void> => sleep(clock, 0);
+  const breathe = (): Promise<void> => clock.turn();
   const tree = new TreeAccess({ catalog, source, cacheBytes, counters, switches, breathe });
   if (sawFailedFlush(claim.ring, claim.recoverFrom)) {
     await refuseDamage({ options, superblock, source, tree, recovered });
@@ -186,7 +186,6 @@ function serve(parts: Serving): Engine {
       device,
       superblock,
       claim,
-      clock,
       catalog,
       log,
       counters,
@@ -224,6 +223,10 @@ function serve(parts: Serving): Engine {
     tree: keeper,
   });
   keeper.serve(maintenance);
+  log.onSegments = () => {
+    keeper.lookForSegments();
+  };
+  catalog.segments.onFree = log.onSegments;
   const end = (error: unknown): void => {
     // It has just been given back: whoever does that says so himself.
     if (hasCode(error, 'CLAIM_RELEASED')) return;

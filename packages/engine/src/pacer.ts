@@ -2,13 +2,15 @@
  * Lets others have the event loop while background work goes on.
  *
  * Work is done in small pieces, and `pause` is awaited between them: it costs nothing until
- * `STEP_MS_MAX` have passed since the last turn, and then waits for one. The longest piece that was seen
+ * `STEP_MS_MAX` have passed since the last turn, or many pieces have been done, and then waits for one. The longest piece that was seen
  * stands in the counters.
  */
-import { sleep } from '@dozo/base';
 import type { Clock } from '@dozo/base';
 import type { Counters } from './counters.ts';
 import { STEP_MS_MAX } from './limits.ts';
+
+/** After so many pauses there is a turn in any case, also where time stands still as in a simulation. */
+const PAUSES_MAX = 64;
 
 /** How a piece of work lets others have the thread. */
 export interface Pace {
@@ -29,6 +31,7 @@ export class Pacer implements Pace {
   readonly #clock: Clock;
   readonly #counters: Counters;
   #sinceMs: number;
+  #pauseCount = 0;
 
   constructor(clock: Clock, counters: Counters) {
     this.#clock = clock;
@@ -38,13 +41,15 @@ export class Pacer implements Pace {
 
   begin(): void {
     this.#sinceMs = this.#clock.monotonicMs();
+    this.#pauseCount = 0;
   }
 
   async pause(): Promise<void> {
+    this.#pauseCount++;
     const workedMs = this.#clock.monotonicMs() - this.#sinceMs;
-    if (workedMs < STEP_MS_MAX) return;
+    if (workedMs < STEP_MS_MAX && this.#pauseCount < PAUSES_MAX) return;
     this.#note(workedMs);
-    await sleep(this.#clock, 0);
+    await this.#clock.turn();
     this.begin();
   }
 

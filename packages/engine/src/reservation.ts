@@ -21,6 +21,8 @@ export interface ReservationOptions {
   readonly claim: Pick<Claim, 'confirm'>;
   readonly segments: SegmentTable;
   readonly switches: TestSwitches;
+  /** More segments may be opened. */
+  readonly onConfirmed: () => void;
 }
 
 /** See the file comment. */
@@ -70,6 +72,7 @@ export class Reservation {
       this.#confirming = undefined;
       this.#pending = [];
       this.#confirmed.push(...extension);
+      this.#options.onConfirmed();
     };
     if (this.#options.switches.skipReservationConfirm === true) {
       add();

@@ -33,6 +33,8 @@ export type SegmentKind = 'log' | 'tables';
 /** Counts and live bytes of all segments of a device. */
 export class SegmentTable {
   readonly count: number;
+  /** Told whenever a segment has become free. */
+  onFree: () => void = () => undefined;
   readonly #states: Uint8Array;
   readonly #kinds: Uint8Array;
   readonly #ordinals: Float64Array;
@@ -416,6 +418,7 @@ export class SegmentTable {
     }
     this.#states[segment] = FREE;
     this.#free.push(segment);
+    this.onFree();
   }
 
   #row(segment: number): SegmentRow {

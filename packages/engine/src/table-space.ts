@@ -8,8 +8,8 @@
  * A table is written in slices, each durable when its write returns, so that commits of the log get their
  * turn at the device in between. The lease is asked for before each.
  */
-import { assert, sleep } from '@dozo/base';
-import type { Clock, Device } from '@dozo/base';
+import { assert } from '@dozo/base';
+import type { Device } from '@dozo/base';
 import type { Claim } from '@dozo/claim';
 import type { Catalog } from './catalog.ts';
 import type { Counters } from './counters.ts';
@@ -24,7 +24,6 @@ export interface TableSpaceOptions {
   readonly device: Device;
   readonly superblock: Superblock;
   readonly claim: Pick<Claim, 'identity' | 'checkLease'>;
-  readonly clock: Clock;
   readonly catalog: Catalog;
   readonly log: LogWriter;
   readonly counters: Counters;
@@ -45,14 +44,13 @@ interface OpenSegment {
   isFull: boolean;
 }
 
-/** How often it is looked whether a segment has become free, in ms. */
-const POLL_MS = 2;
-
 /** See the file comment. */
 export class TableSpace {
   readonly #options: TableSpaceOptions;
   #open: OpenSegment | undefined;
   #turn: Promise<void> = Promise.resolve();
+  /** Wakes the table that waits for a segment: one at a time. */
+  #waiting: (() => void) | undefined;
 
   constructor(options: TableSpaceOptions) {
     this.#options = options;
@@ -114,16 +112,25 @@ export class TableSpace {
   }
 
   async #takeSegment(ordinal: number, spareCount: number): Promise<number> {
-    const { catalog, log, clock, onWait, assertServing } = this.#options;
+    const { catalog, log, onWait, assertServing } = this.#options;
     for (;;) {
       assertServing();
       if (catalog.segments.availableCount > spareCount) {
         const segment = log.takeTableSegment(ordinal);
         if (segment !== undefined) return segment;
       }
-      onWait();
-      await sleep(clock, POLL_MS);
+      await new Promise<void>((resolve) => {
+        this.#waiting = resolve;
+        onWait();
+      });
     }
+  }
+
+  /** Segments have become free or confirmed, or the engine ends. */
+  look(): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.();
   }
 
   async #writeSlices(target: OpenSegment, offset: number, bytes: Uint8Array): Promise<void> {

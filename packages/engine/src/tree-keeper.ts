@@ -110,6 +110,11 @@ export class TreeKeeper implements TreeWork {
     this.look();
   }
 
+  /** There may be more segments for tables. */
+  lookForSegments(): void {
+    this.#options.space.look();
+  }
+
   /** Resolves when some work has ended; `undefined` when none is under way or waits. */
   nextChange(): Promise<void> | undefined {
     if (!this.isBusy || this.#isEnded) return undefined;
@@ -163,6 +168,7 @@ export class TreeKeeper implements TreeWork {
   async end(): Promise<void> {
     this.#isEnded = true;
     this.#idleTimer?.cancel();
+    this.#options.space.look();
     await Promise.all([this.#flush, this.#work, this.#settling?.catch(() => undefined)]);
     this.#tell();
   }
