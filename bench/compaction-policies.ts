@@ -12,6 +12,7 @@
 import { SeededRandom } from '@dozo/base';
 import {
   CompactionPicker,
+  compactionSettingsOf,
   flushCuts,
   outputCuts,
 } from '../packages/engine/src/tree/compaction-picker.ts';
@@ -113,7 +114,9 @@ class Leveled implements Policy {
   }
 
   get shape(): string {
-    return this.#version.levels.map((level) => Math.round(level.sizeBytes / TABLE_BYTES)).join(' ');
+    const { levels, sizeBytes, tableCount } = this.#version;
+    const sizesMiB = levels.map((level) => Math.round(level.sizeBytes / 2 ** 20));
+    return `${(sizeBytes / tableCount / 2 ** 20).toFixed(1).padStart(5)}  ${sizesMiB.join(' ')}`;
   }
 
   flush(keys: Keys): void {
@@ -248,31 +251,23 @@ class LazyLeveled implements Policy {
 }
 
 function settingsOf(changes: Partial<CompactionSettings>): CompactionSettings {
-  return {
-    tableBytes: TABLE_BYTES,
-    levelZeroBytes: 4 * FLUSH_TABLES * TABLE_BYTES,
-    levelZeroRunsMax: 12,
-    fanout: 10,
-    jobBytesMax: 16 * TABLE_BYTES,
-    levelZeroJobBytesMax: 32 * TABLE_BYTES,
-    ...changes,
-  };
+  return { ...compactionSettingsOf(TABLE_BYTES, FLUSH_TABLES * TABLE_BYTES), ...changes };
 }
 
 const POLICIES: readonly (() => Policy)[] = [
-  () => new Leveled('leveled, fanout 10', settingsOf({}), true),
-  () => new Leveled('leveled, fanout 10, flushes not cut', settingsOf({}), false),
-  () => new Leveled('leveled, fanout 8', settingsOf({ fanout: 8 }), true),
-  () => new Leveled('leveled, fanout 6', settingsOf({ fanout: 6 }), true),
+  () => new Leveled('leveled as it is: fanout 10, 4 flushes', settingsOf({}), true),
+  () => new Leveled('the same, tables not cut where slices end', settingsOf({}), false),
+  () => new Leveled('leveled, fanout 8, 4 flushes', settingsOf({ fanout: 8 }), true),
+  () => new Leveled('leveled, fanout 6, 4 flushes', settingsOf({ fanout: 6 }), true),
   () =>
     new Leveled(
-      'leveled, fanout 10, level 0 of 2 flushes',
+      'leveled, fanout 10, 2 flushes',
       settingsOf({ levelZeroBytes: 2 * FLUSH_TABLES * TABLE_BYTES }),
       true,
     ),
   () =>
     new Leveled(
-      'leveled, fanout 10, level 0 of 8 flushes',
+      'leveled, fanout 10, 8 flushes',
       settingsOf({ levelZeroBytes: 8 * FLUSH_TABLES * TABLE_BYTES, levelZeroRunsMax: 24 }),
       true,
     ),
@@ -335,7 +330,7 @@ function run(policy: Policy, load: 'unique' | 'overwrite'): string {
 }
 
 process.stdout.write(
-  `${'load'.padEnd(9)} ${'policy'.padEnd(44)} writes  space    max jobMiB   jobs  runs tables\n`,
+  `${'load'.padEnd(9)} ${'policy'.padEnd(44)} writes  space    max jobMiB   jobs  runs table  MiB of levels\n`,
 );
 for (const load of ['unique', 'overwrite'] as const) {
   for (const make of POLICIES) process.stdout.write(`${run(make(), load)}\n`);

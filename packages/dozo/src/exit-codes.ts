@@ -13,7 +13,7 @@ export const EXIT_USAGE = 2;
 export const EXIT_DEVICE_HELD = 3;
 /** The device is not one that can be used as it is: not ours, damaged, not empty. */
 export const EXIT_DEVICE_REFUSED = 4;
-/** `verify` has found damage. */
+/** `device check` has found damage. */
 export const EXIT_DAMAGE_FOUND = 5;
 /** The machine does not allow it: nothing at a path, no permission, no room, an address in use. */
 export const EXIT_MACHINE_REFUSED = 6;

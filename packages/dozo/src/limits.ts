@@ -70,6 +70,9 @@ export const BLANK_CHECK_SAMPLE_BYTES = 64 * 1024;
 /** How much of a list of damaged places is printed; the JSON form has all of them. */
 export const DAMAGES_PRINTED_MAX = 100;
 
+/** Segments that a dump lists; of a larger device the rest is left out, and `--segment` shows each. */
+export const DUMPED_SEGMENTS_MAX = 65_536;
+
 /** Forensics watches the ring for so many beats, to see who lives, within these bounds. */
 export const FORENSIC_BEATS_WATCHED = 2.5;
 export const FORENSIC_WATCH_MS_MIN = 500;

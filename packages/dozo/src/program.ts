@@ -6,14 +6,17 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
 import type { CommandContext } from './command-context.ts';
+import type { CheckOptions } from './commands/device-check.ts';
+import type { DumpOptions } from './commands/device-dump.ts';
 import type { FormatOptions } from './commands/device-format.ts';
+import type { GrowOptions } from './commands/device-grow.ts';
 import type { ShowOptions } from './commands/device-show.ts';
-import type { VerifyOptions } from './commands/device-verify.ts';
 import type { ReleaseQuarantineOptions } from './commands/device-release-quarantine.ts';
 import type { ForensicsOptions } from './commands/forensics.ts';
 import type { LabDoubleStartOptions } from './commands/lab-double-start.ts';
 import type { StatusOptions } from './commands/status.ts';
 import { LOG_FORMATS, LOG_LEVELS } from './composition/log.ts';
+import { DISCARD_MODES } from './composition/up-settings.ts';
 import type { UpOptions } from './composition/up-settings.ts';
 import { EXIT_DONE, EXIT_USAGE } from './exit-codes.ts';
 import { GUARD_HELP } from './guard/guard-options.ts';
@@ -114,6 +117,14 @@ function addUp(
       'wait for whoever holds the device instead of refusing; takes over when its lease is over',
       false,
     )
+    .addOption(
+      new Option(
+        '--discard <when>',
+        'tell the device which space is free; auto: a block device, not a file',
+      )
+        .choices(DISCARD_MODES)
+        .default('auto'),
+    )
     .option('--ready-file <file>', 'write endpoint and pid here, as JSON, once it serves')
     .addOption(
       new Option('--log-level <level>', 'least important lines to log')
@@ -178,21 +189,15 @@ function addDevice(
       setStatus(await runDeviceFormat(context, path, options));
     });
   device
-    .command('show <path>')
-    .description('show what a device says of itself; changes nothing')
+    .command('grow <path>')
+    .description('use all of a file or block device that was made larger; nobody may hold it')
+    .option('--size <size>', 'make the file so large first', parseSize)
     .option('--json', 'as JSON', false)
-    .action(async (path: string, options: ShowOptions) => {
-      const { runDeviceShow } = await import('./commands/device-show.ts');
-      setStatus(await runDeviceShow(context, path, options));
+    .action(async (path: string, options: GrowOptions) => {
+      const { runDeviceGrow } = await import('./commands/device-grow.ts');
+      setStatus(await runDeviceGrow(context, path, options));
     });
-  device
-    .command('verify <path>')
-    .description('read every record and report each bad one; changes nothing')
-    .option('--json', 'as JSON', false)
-    .action(async (path: string, options: VerifyOptions) => {
-      const { runDeviceVerify } = await import('./commands/device-verify.ts');
-      setStatus(await runDeviceVerify(context, path, options));
-    });
+  addDeviceLooks(device, context, setStatus);
   device
     .command('release-quarantine <path>')
     .description(
@@ -210,6 +215,44 @@ function addDevice(
     .action(async (path: string) => {
       const { runRestoreSuperblock } = await import('./commands/device-restore-superblock.ts');
       setStatus(await runRestoreSuperblock(context, path));
+    });
+}
+
+/** What only looks at a device. */
+function addDeviceLooks(
+  device: Command,
+  context: CommandContext,
+  setStatus: (status: number) => void,
+): void {
+  device
+    .command('show <path>')
+    .description('show what a device says of itself; changes nothing')
+    .option('--json', 'as JSON', false)
+    .action(async (path: string, options: ShowOptions) => {
+      const { runDeviceShow } = await import('./commands/device-show.ts');
+      setStatus(await runDeviceShow(context, path, options));
+    });
+  device
+    .command('check <path>')
+    .alias('verify')
+    .description('read everything that counts, and tell what is damaged; changes nothing')
+    .option('--json', 'as JSON', false)
+    .action(async (path: string, options: CheckOptions) => {
+      const { runDeviceCheck } = await import('./commands/device-check.ts');
+      setStatus(await runDeviceCheck(context, path, options));
+    });
+  device
+    .command('dump <path>')
+    .description('show every structure on a device, for debugging; changes nothing')
+    .option(
+      '--segment <number>',
+      'what lies in this segment: groups, records, tables',
+      parseSegment,
+    )
+    .option('--json', 'as JSON; with --segment one object in each line', false)
+    .action(async (path: string, options: DumpOptions) => {
+      const { runDeviceDump } = await import('./commands/device-dump.ts');
+      setStatus(await runDeviceDump(context, path, options));
     });
 }
 
@@ -292,6 +335,11 @@ function parseDuration(text: string): number {
   const durationMs = parseDurationMs(text);
   if (durationMs !== undefined) return durationMs;
   throw new InvalidArgumentError('A time is a number with ms, s or m, such as 500ms or 5s.');
+}
+
+function parseSegment(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('A segment is named by its number: 0, 1, 2, ...');
 }
 
 function collectIncarnations(text: string, previous: readonly number[]): readonly number[] {

@@ -187,11 +187,12 @@ describe.runIf(hasLoopDevices())('a block device', () => {
   });
 });
 
-describe('dozo device verify', () => {
+describe('dozo device check, also called verify', () => {
   it('finds no damage on a sound device', async () => {
     await deviceWithValue();
-    const text = await dozo(['device', 'verify', path]);
+    const text = await dozo(['device', 'check', path]);
     expect(text).toMatchObject({ status: 0, errors: '' });
+    expect(await dozo(['device', 'verify', path])).toEqual(text);
     expect(text.output).toMatch(/: no damage \(\d+ records, .* read\)\n$/);
     const { output } = await dozo(['device', 'verify', path, '--json']);
     expect(JSON.parse(output)).toMatchObject({ path, damages: [] });
@@ -205,7 +206,8 @@ describe('dozo device verify', () => {
     await overwrite(offset, Uint8Array.of(damaged));
     const text = await dozo(['device', 'verify', path]);
     expect(text.status).toBe(5);
-    expect(text.output).toMatch(/: 1 damaged place .*\n {2}byte \d+, .*; key a\\x20key\n$/);
+    expect(text.output).toMatch(/: 1 damaged place .*\n {2}byte \d+, .*; key a\\x20key\n/);
+    expect(text.output).toContain('would drop:\n  a\\x20key (');
     const json = await dozo(['device', 'verify', path, '--json']);
     expect(json.status).toBe(5);
     const { damages } = JSON.parse(json.output) as {

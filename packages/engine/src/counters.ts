@@ -12,7 +12,7 @@ export interface Counters {
   bytesWritten: number;
   bytesMoved: number;
   tableBytesWritten: number;
-  tableFlushCount: number;
+  memtableFlushCount: number;
   compactionCount: number;
   compactionBytesRead: number;
   stepMsMax: number;
@@ -34,7 +34,7 @@ export function newCounters(): Counters {
     bytesWritten: 0,
     bytesMoved: 0,
     tableBytesWritten: 0,
-    tableFlushCount: 0,
+    memtableFlushCount: 0,
     compactionCount: 0,
     compactionBytesRead: 0,
     stepMsMax: 0,

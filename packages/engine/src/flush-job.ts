@@ -23,6 +23,7 @@ export interface TableJobOptions {
   readonly pacer: Pace;
   /** The seed of the claim. */
   readonly seed: number;
+  readonly tableBytes: number;
   readonly settings: CompactionSettings;
 }
 
@@ -33,7 +34,7 @@ export function newTableBuilder(options: TableJobOptions): {
 } {
   const number = options.catalog.takeTableNumber();
   const seed = tableSeedOf(options.seed, number);
-  const { tableBytes: targetBytes } = options.settings;
+  const { tableBytes: targetBytes } = options;
   return { builder: new TableBuilder({ number, seed, targetBytes }), seed };
 }
 

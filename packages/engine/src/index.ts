@@ -29,6 +29,8 @@ export type { DeviceRefusal, EngineErrorDetail, EngineRefusal } from './errors.t
 export { formatDevice } from './format-device.ts';
 export type { FormatOptions } from './format-device.ts';
 export type { EngineLimits, Geometry, GeometryOptions } from './geometry.ts';
+export { dumpDevice, dumpSegment, dumpSegments } from './dump.ts';
+export type { DeviceDump, DumpedRecord, SegmentItem, SegmentSummary } from './dump.ts';
 export { growDevice } from './grow-device.ts';
 export type { GrowOptions, Growth } from './grow-device.ts';
 export { inspectDevice } from './inspect-device.ts';

@@ -193,7 +193,7 @@ export class TreeKeeper implements TreeWork {
     const generation = catalog.rotate(log.position);
     this.#logBytesAtRotation = log.appendedBytes;
     this.#flush = this.#guarded(this.#runFlush(generation)).then(() => {
-      counters.tableFlushCount++;
+      counters.memtableFlushCount++;
       this.#flush = undefined;
       this.#ended();
     });
@@ -260,7 +260,8 @@ export class TreeKeeper implements TreeWork {
   #jobOptions(): TableJobOptions {
     const { catalog, space, log, clock, counters, settings } = this.#options;
     const pacer = new Pacer(clock, counters);
-    return { catalog, space, pacer, seed: log.seed, settings: settings.compaction };
+    const { tableBytes, compaction } = settings;
+    return { catalog, space, pacer, seed: log.seed, tableBytes, settings: compaction };
   }
 
   async #guarded(work: Promise<void>): Promise<void> {

@@ -1,21 +1,25 @@
 /** Sizes that the tree works with on a device: they follow from the size of its segments. */
 import type { Geometry } from './geometry.ts';
 import {
-  LEVEL_FANOUT,
-  LEVEL_ZERO_RUNS_MAX,
   MEMTABLE_BYTES_MAX,
   MEMTABLE_BYTES_MIN,
   REPLAY_SEGMENTS_MAX,
   TABLE_BYTES_MIN,
   TABLES_PER_SEGMENT,
 } from './limits.ts';
+import { compactionSettingsOf } from './tree/compaction-picker.ts';
 import type { CompactionSettings } from './tree/compaction-picker.ts';
+
+/** A memtable takes about so many times the heap that its tables take on the device. */
+const HEAP_BYTES_PER_TABLE_BYTE = 3;
 
 export interface TreeSettings {
   /** Heap that the active memtable takes before it is flushed. */
   readonly memtableBytes: number;
   /** Log that is written before it is flushed in any case. */
   readonly replayBytes: number;
+  /** Size of a table as its builder aims at. */
+  readonly tableBytes: number;
   readonly compaction: CompactionSettings;
 }
 
@@ -29,13 +33,7 @@ export function treeSettingsOf(geometry: Geometry, memtableBytes?: number): Tree
   return {
     memtableBytes: memtable,
     replayBytes: replaySegments * payloadBytes,
-    compaction: {
-      tableBytes,
-      levelZeroBytes: memtable,
-      levelZeroRunsMax: LEVEL_ZERO_RUNS_MAX,
-      fanout: Math.max(3, Math.min(LEVEL_FANOUT, payloadBytes / tableBytes - 2)),
-      jobBytesMax: payloadBytes,
-      levelZeroJobBytesMax: 2 * payloadBytes,
-    },
+    tableBytes,
+    compaction: compactionSettingsOf(tableBytes, memtable / HEAP_BYTES_PER_TABLE_BYTE),
   };
 }

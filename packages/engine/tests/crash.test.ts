@@ -4,9 +4,13 @@
  */
 import { expect, test } from 'vitest';
 import type { TestSwitches } from '../src/test-switches.ts';
+import { PHASES_EXPECTED, noPhases } from './crash-phases.ts';
+import type { Phase } from './crash-phases.ts';
 import { runCrashes } from './crash-run.ts';
 
 const CRASH_POINTS_MIN = 10_000;
+/** In each kind of work, of the usual number of runs. */
+const CRASH_POINTS_OF_PHASE_MIN = 50;
 const RUNS_DEFAULT = 30;
 /** A check that needs more seeds than this to notice a missing mechanism is too weak. */
 const CATCHING_RUNS_MAX = 25;
@@ -21,13 +25,29 @@ test('after a crash at any operation every acknowledged batch is there, each who
   const runCount = onlySeed === undefined ? (setting('DOZO_CRASH_RUNS') ?? RUNS_DEFAULT) : 1;
   const from = onlySeed ?? setting('DOZO_CRASH_FROM') ?? 1;
   let crashPoints = 0;
+  const phases = noPhases();
   for (let seed = from; seed < from + runCount; seed++) {
     const result = await runCrashes({ seed });
     crashPoints += result.crashPoints;
+    for (const phase of Object.keys(phases) as Phase[]) phases[phase] += result.phases[phase];
     const replay = `DOZO_CRASH_SEED=${String(seed)} npx vitest run packages/engine/tests/crash.test.ts`;
     expect(result.violation, `replay with: ${replay}`).toBeUndefined();
   }
-  if (runCount >= RUNS_DEFAULT) expect(crashPoints).toBeGreaterThanOrEqual(CRASH_POINTS_MIN);
+  if (runCount < RUNS_DEFAULT) return;
+  expect(crashPoints).toBeGreaterThanOrEqual(CRASH_POINTS_MIN);
+  for (const phase of PHASES_EXPECTED) {
+    expect(phases[phase], phase).toBeGreaterThanOrEqual(CRASH_POINTS_OF_PHASE_MIN);
+  }
+}, 3_600_000);
+
+test('after a crash at any operation on a full disk nothing is lost either', async () => {
+  const runCount = Math.ceil((setting('DOZO_CRASH_RUNS') ?? RUNS_DEFAULT) / 10);
+  const from = setting('DOZO_CRASH_FROM') ?? 1;
+  for (let seed = from; seed < from + runCount; seed++) {
+    const { violation, refusedCount } = await runCrashes({ seed, isFull: true, agingBatches: 400 });
+    expect(violation, `full, seed ${String(seed)}`).toBeUndefined();
+    expect(refusedCount).toBeGreaterThan(20);
+  }
 }, 3_600_000);
 
 test('discarding what is free loses nothing in a crash', async () => {

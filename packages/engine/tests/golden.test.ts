@@ -3,10 +3,8 @@
  * format has changed, which after a release needs a new version and a migration. The files are
  * written anew by `DOZO_WRITE_GOLDEN=1 npx vitest run packages/engine/tests/golden.test.ts`.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { binaryStringOf, concatBytes, crc32c } from '@dozo/base';
-import { expect, test } from 'vitest';
+import { concatBytes, crc32c } from '@dozo/base';
+import { test } from 'vitest';
 import type { Fence, ZombieNote } from '../src/claim-history.ts';
 import { planGeometry } from '../src/geometry.ts';
 import { GroupBuilder } from '../src/group.ts';
@@ -17,6 +15,7 @@ import { valueChecksums } from '../src/record.ts';
 import type { RecordType } from '../src/record.ts';
 import { encodeSegmentHeader } from '../src/segment-header.ts';
 import { encodeSuperblock } from '../src/superblock.ts';
+import { expectGolden } from './golden-file.ts';
 import { bytes } from './simulated-engine.ts';
 
 const deviceId = Uint8Array.from({ length: 16 }, (_, index) => 0xd0 + index);
@@ -89,25 +88,9 @@ function segment(): Uint8Array {
   return concatBytes([header, ...builder.finish(place, seed)]);
 }
 
-/** Sixteen bytes a line; lines of zeros are left out. */
-function dump(content: Uint8Array): string {
-  const lines: string[] = [];
-  for (let at = 0; at < content.length; at += 16) {
-    const line = content.subarray(at, at + 16);
-    if (line.every((byte) => byte === 0)) continue;
-    const hex = Array.from(line, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
-    const text = binaryStringOf(line).replaceAll(/[^ -~]/g, '.');
-    lines.push(`${at.toString(16).padStart(6, '0')}  ${hex}  ${text}`.trimEnd());
-  }
-  return `${lines.join('\n')}\n${content.length.toString(16).padStart(6, '0')}\n`;
-}
-
 test.each([
   ['superblock', superblock],
   ['segment', segment],
 ])('the %s is byte for byte what its golden file says', (name, make) => {
-  const file = fileURLToPath(new URL(`../../../docs/formats/golden/${name}.txt`, import.meta.url));
-  const found = dump(make());
-  if (process.env['DOZO_WRITE_GOLDEN'] === '1') writeFileSync(file, found);
-  expect(found).toBe(readFileSync(file, 'utf8'));
+  expectGolden(name, make());
 });

@@ -1,8 +1,13 @@
 /** A random workload on an engine, and what its caller knows of the result. */
-import { binaryStringOf, equalBytes, hasCode } from '@dozo/base';
+import { binaryStringOf, concatBytes, equalBytes, hasCode } from '@dozo/base';
 import type { SeededRandom } from '@dozo/base';
-import type { Batch, Engine } from '../src/index.ts';
+import type { Engine } from '../src/index.ts';
+import { HAS_RANGE_DELETE, batchOf } from './engine-features.ts';
+import type { ProofOperation } from './engine-features.ts';
 import { KIB, bytes } from './simulated-engine.ts';
+import type { ValueHistory } from './value-history.ts';
+
+type Batch = readonly ProofOperation[];
 
 export type State = ReadonlyMap<string, Uint8Array>;
 
@@ -29,13 +34,21 @@ export class Workload {
   readonly #random: SeededRandom;
   readonly #shape: Shape;
   readonly #base: State;
+  readonly #history: ValueHistory | undefined;
   #submitted: Batch[] = [];
   #acknowledged = new Set<Batch>();
+  #refusedCount = 0;
 
-  constructor(base: State, random: SeededRandom, shape: Shape) {
+  /** @param history is told of all values. */
+  constructor(base: State, random: SeededRandom, shape: Shape, history?: ValueHistory) {
     this.#base = base;
+    this.#history = history;
     this.#random = random.derive(String(random.uint32()));
     this.#shape = shape;
+  }
+
+  get refusedCount(): number {
+    return this.#refusedCount;
   }
 
   knowledge(): Knowledge {
@@ -65,13 +78,15 @@ export class Workload {
 
   async #apply(engine: Engine, batch: Batch): Promise<void> {
     this.#submitted.push(batch);
+    this.#history?.note(batch);
     try {
-      await engine.apply(batch);
+      await engine.apply(batchOf(batch));
       this.#acknowledged.add(batch);
     } catch (error) {
       // Both say that nothing was written.
       if (!hasCode(error, 'DEVICE_FULL', 'BATCH_TOO_LARGE')) throw error;
       this.#submitted = this.#submitted.filter((other) => other !== batch);
+      this.#refusedCount++;
     }
   }
 
@@ -79,10 +94,17 @@ export class Workload {
     const random = this.#random;
     const count = random.chance(0.8) ? 1 : 1 + random.below(4);
     return Array.from({ length: count }, () => {
+      if (HAS_RANGE_DELETE && random.chance(0.03)) return this.#rangeDelete();
       const key = bytes(`key/${random.below(this.#shape.keyCount)}`);
       if (random.chance(0.2)) return { kind: 'delete', key };
       return { kind: 'put', key, value: random.bytes(this.#valueBytes()) };
     });
+  }
+
+  #rangeDelete(): ProofOperation {
+    // As text: "key/1" to "key/3" takes "key/17" and "key/2" along.
+    const from = bytes(`key/${this.#random.below(this.#shape.keyCount)}`);
+    return { kind: 'delete-range', from, to: concatBytes([from, bytes(':')]) };
   }
 
   #valueBytes(): number {
@@ -109,6 +131,12 @@ export function drawShape(random: SeededRandom): Shape {
 
 export function applyTo(state: Map<string, Uint8Array>, batch: Batch): void {
   for (const operation of batch) {
+    if (operation.kind === 'delete-range') {
+      const from = binaryStringOf(operation.from);
+      const to = binaryStringOf(operation.to);
+      for (const name of state.keys()) if (name >= from && name < to) state.delete(name);
+      continue;
+    }
     const key = binaryStringOf(operation.key);
     if (operation.kind === 'put') state.set(key, operation.value);
     else state.delete(key);

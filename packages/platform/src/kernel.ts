@@ -124,7 +124,7 @@ function bindKernel(foreign: typeof koffi): Kernel {
 
   return {
     lockExclusive: (descriptor) => outcome(flock(descriptor, LOCK_EX_NB) as number),
-    allocate: (descriptor, end, start = 0) => inBackground(fallocate, descriptor, 0, start, end - start),
+    allocate: (file, end, start = 0) => inBackground(fallocate, file, 0, start, end - start),
     punchHole: (descriptor, offset, sizeBytes) =>
       inBackground(
         fallocate,

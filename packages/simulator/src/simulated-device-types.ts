@@ -16,6 +16,8 @@ export interface OperationEvent {
   readonly sizeBytes: number;
   /** Whether it goes past the page cache. */
   readonly isUncached: boolean;
+  /** What a write writes; belongs to the medium and must not be changed. */
+  readonly bytes?: Uint8Array;
 }
 
 /**
@@ -24,7 +26,8 @@ export interface OperationEvent {
  * - `fail`: it rejects with `cause`, default `EIO`. A failed write has an unknown part of its bytes
  *   on the medium, a failed flush an unknown part of the writes.
  * - `lose`: it resolves and never happens.
- * - `misdirect`: it resolves and lands `byBytes` further on (or back).
+ * - `misdirect`: it resolves and lands `byBytes` further on (or back), past an end of the disk at the
+ *   other.
  * - `corrupt`: one bit of what it returns is wrong; the medium is not.
  * - `delay`: it takes `byMs` longer: a path that hangs, and then delivers.
  */

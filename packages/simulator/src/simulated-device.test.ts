@@ -328,6 +328,9 @@ describe('faults', () => {
     await device.write(0, [block(1)]);
     await device.write(8192, [block(2)]);
     expect([0, 8192, 12288].map((offset) => medium.peek(offset, 1)[0])).toEqual([0, 0, 2]);
+    device.inject({ kind: 'write', after: 0, effect: 'misdirect', byBytes: 4096 });
+    await device.write(device.sizeBytes - 4096, [block(3)]);
+    expect(medium.peek(0, 1)[0]).toBe(3);
     device.inject({ kind: 'read', after: 0, effect: 'corrupt' });
     const bits = (await readBlock(device, 12288)).filter((byte) => byte !== 2);
     expect(bits.length).toBe(1);

@@ -205,13 +205,14 @@ export class SimulatedDevice implements Device {
     assert(this.#options.access !== 'read-only', 'writing to a device that is open for reading');
     const bytes = concatBytes(buffers);
     const { onResolved, isUncached = false, isKernels = false } = how;
-    const operation = { kind: 'write', offset, sizeBytes: bytes.length, isUncached } as const;
+    const sizeBytes = bytes.length;
+    const operation = { kind: 'write', offset, sizeBytes, isUncached, bytes } as const;
     const begin = (fault: Fault | undefined): (() => void) => {
       if (offset < 0 || offset + bytes.length > this.sizeBytes) {
         throw this.#failure('write', offset, 'past the end of the device');
       }
       const shift = fault?.effect === 'misdirect' ? fault.byBytes : 0;
-      const write = this.#medium.beginWrite(offset + shift, bytes);
+      const write = this.#medium.beginWrite(this.#landing(offset + shift, bytes.length), bytes);
       return () => {
         assert(equalBytes(concatBytes(buffers), bytes), 'buffers changed during a write');
         if (fault?.effect === 'fail') {
@@ -228,6 +229,12 @@ export class SimulatedDevice implements Device {
       };
     };
     return this.#run(operation, begin, isKernels ? 'first' : 'whole');
+  }
+
+  /** Where a write lands: what is misdirected past one end of the disk comes in at the other. */
+  #landing(offset: number, sizeBytes: number): number {
+    const inside = ((offset % this.sizeBytes) + this.sizeBytes) % this.sizeBytes;
+    return Math.min(inside, this.sizeBytes - sizeBytes);
   }
 
   flush(): Promise<void> {
@@ -415,6 +422,7 @@ interface Operation {
   readonly offset: number;
   readonly sizeBytes: number;
   readonly isUncached: boolean;
+  readonly bytes?: Uint8Array;
 }
 
 function assertWholeBlocks(offset: number, buffers: readonly Uint8Array[]): void {

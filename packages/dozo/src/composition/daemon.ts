@@ -13,6 +13,7 @@ import type { Clock, Device, Random } from '@dozo/base';
 import { formatDevice, openEngine } from '@dozo/engine';
 import type { Engine, EngineEnd } from '@dozo/engine';
 import { isOnLocalFileSystem } from '@dozo/platform';
+import type { FileDevice } from '@dozo/platform';
 import type { Logger } from 'pino';
 
 import { dozoVersion } from '../version.ts';
@@ -36,7 +37,7 @@ import type { S3Service } from './s3-service.ts';
 import { openServedDevice } from './served-device.ts';
 import { logVerifyProgress } from './verify-progress.ts';
 import type { TlsFiles } from './tls-files.ts';
-import type { UpSettings } from './up-settings.ts';
+import type { DiscardMode, UpSettings } from './up-settings.ts';
 
 export interface DaemonParts {
   readonly settings: UpSettings;
@@ -102,6 +103,7 @@ export class Daemon {
       random,
       holder,
       wait: settings.isWaiting,
+      discard: discards(device, settings.discard),
       onProgress: logClaimProgress(log, clock),
       signal: stop,
       onVerifyProgress,
@@ -224,6 +226,11 @@ export class Daemon {
       ...(this.#s3 === undefined ? {} : { s3: this.#s3.stats() }),
     };
   }
+}
+
+/** Blocks of a file were allocated on purpose: it gets no holes unless somebody asks for them. */
+function discards(device: FileDevice, mode: DiscardMode): boolean {
+  return mode === 'on' || (mode === 'auto' && device.isBlockDevice);
 }
 
 /** Whoever is waited for may be the one that listens there. */

@@ -165,6 +165,10 @@ export function deviceReportText(report: DeviceReport, newest: Slot | undefined)
     }
   }
   lines.push(...quarantineLines(report));
+  if (report.sizeBytes - report.formattedBytes >= segmentBytes * 1.02) {
+    const more = formatSize(report.sizeBytes - report.formattedBytes);
+    lines.push(`  LARGER        by ${more} than it uses: dozo device grow ${report.path}`);
+  }
   if (lostClaimSlots.length > 0) {
     lines.push(`  DAMAGED       claim slots ${lostClaimSlots.join(', ')} cannot be read`);
   }

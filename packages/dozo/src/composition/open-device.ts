@@ -4,6 +4,7 @@ import type { Device } from '@dozo/base';
 import { describeClaim } from '@dozo/claim';
 import { inspectDevice } from '@dozo/engine';
 import { openFileDevice } from '@dozo/platform';
+import type { FileDevice } from '@dozo/platform';
 
 import { CommandError } from '../errors.ts';
 
@@ -11,11 +12,15 @@ import { CommandError } from '../errors.ts';
  * Opens a device under the kernel's lock.
  *
  * Throws `DEVICE_HELD`, which names the holder, and what `openFileDevice` throws. `action` says what
- * was tried: `cannot serve /dev/sdb: ...`.
+ * was tried: `cannot serve /dev/sdb: ...`. With `punchesHoles` discards give a file's blocks back.
  */
-export async function openDeviceAlone(path: string, action: string): Promise<Device> {
+export async function openDeviceAlone(
+  path: string,
+  action: string,
+  punchesHoles = false,
+): Promise<FileDevice> {
   try {
-    return await openFileDevice({ path, mode: 'exclusive' });
+    return await openFileDevice({ path, mode: 'exclusive', punchesHoles });
   } catch (error) {
     if (!hasCode(error, 'DEVICE_BUSY')) throw error;
     const holder = await nameHolder(path);

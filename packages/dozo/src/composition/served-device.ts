@@ -1,6 +1,7 @@
 /** The device that `dozo up` serves: the one that was named, or the file in the data directory. */
 import { hasCode, sleep } from '@dozo/base';
 import type { Clock, Device } from '@dozo/base';
+import type { FileDevice } from '@dozo/platform';
 import type { Logger } from 'pino';
 
 import { LOCK_RETRY_MS, WAIT_REPORT_MS } from '../limits.ts';
@@ -27,7 +28,7 @@ export async function openServedDevice(
   settings: UpSettings,
   format: (device: Device) => Promise<void>,
   waiting: Waiting,
-): Promise<Device> {
+): Promise<FileDevice> {
   const { log } = waiting;
   const { devicePath, deviceFileBytes } = settings;
   if (devicePath !== undefined) {
@@ -47,13 +48,13 @@ export async function openServedDevice(
 
 async function openInTurn(
   path: string,
-  { isWaiting }: UpSettings,
+  { isWaiting, discard }: UpSettings,
   { log, clock, signal }: Waiting,
-): Promise<Device> {
+): Promise<FileDevice> {
   let reportMs = Number.NEGATIVE_INFINITY;
   for (;;) {
     try {
-      return await openDeviceAlone(path, 'serve');
+      return await openDeviceAlone(path, 'serve', discard === 'on');
     } catch (error) {
       if (!isWaiting || !hasCode(error, 'DEVICE_HELD')) throw error;
       if (clock.monotonicMs() - reportMs >= WAIT_REPORT_MS) {

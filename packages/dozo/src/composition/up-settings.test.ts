@@ -10,6 +10,7 @@ const defaults: UpOptions = {
   device: [],
   domain: [],
   wait: false,
+  discard: 'auto',
   logLevel: 'info',
   logFormat: 'auto',
 };

@@ -6,6 +6,12 @@ import type { DataDirectory } from './data-directory.ts';
 import { dataDirectoryAt, defaultDataDirectory } from './data-directory.ts';
 import type { LogFormat, LogLevel } from './log.ts';
 
+/** When the device is told what is free: `auto` is on for block devices, off for files. */
+export type DiscardMode = 'auto' | 'on' | 'off';
+
+/** The choices of `--discard`. */
+export const DISCARD_MODES: readonly DiscardMode[] = ['auto', 'on', 'off'];
+
 /** The options as the command line gives them. */
 export interface UpOptions {
   readonly data?: string;
@@ -20,6 +26,7 @@ export interface UpOptions {
   readonly tlsKey?: string;
   readonly readyFile?: string;
   readonly wait: boolean;
+  readonly discard: DiscardMode;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
 }
@@ -39,6 +46,7 @@ export interface UpSettings {
   readonly readyFile: string | undefined;
   /** Wait for whoever holds the device instead of refusing. */
   readonly isWaiting: boolean;
+  readonly discard: DiscardMode;
 }
 
 /** Device files are whole blocks of so many bytes. */
@@ -71,6 +79,7 @@ export function readUpSettings(options: UpOptions, environment: NodeJS.ProcessEn
     tlsKeyPath: options.tlsKey,
     readyFile: options.readyFile === undefined ? undefined : resolve(options.readyFile),
     isWaiting: options.wait,
+    discard: options.discard,
   };
 }
 

@@ -4,7 +4,7 @@
  * A tail is copied as it is: a merge does not decode what it moves. The layout is that of
  * entry-reader.ts and block.ts.
  */
-import { assert, crc32c } from '@dozo/base';
+import { assert, crc32c, uninitialisedBytes } from '@dozo/base';
 import { KEY_BYTES_MAX } from '../limits.ts';
 import { ENTRY_DELETE, ENTRY_POINTER } from '../tree/tree-entry.ts';
 import { FILTER_BITS_PER_KEY, hashKeyInto } from './bloom.ts';
@@ -67,7 +67,7 @@ export class BlockWriter {
   /** @param capacityBytes a guess at the bytes of all blocks; it grows. */
   constructor(seed: number, capacityBytes: number) {
     this.#seed = seed;
-    this.#bytes = new Uint8Array(capacityBytes + 2 * DATA_BLOCK_BYTES);
+    this.#bytes = uninitialisedBytes(capacityBytes + 2 * DATA_BLOCK_BYTES);
   }
 
   get isEmpty(): boolean {
@@ -229,7 +229,7 @@ export class BlockWriter {
   #makeRoom(entryBytes: number): void {
     const needed = this.#length + entryBytes + 4 * RESTARTS_MAX + 64;
     if (needed <= this.#bytes.length) return;
-    const wider = new Uint8Array(Math.max(needed, 2 * this.#bytes.length));
+    const wider = uninitialisedBytes(Math.max(needed, 2 * this.#bytes.length));
     wider.set(this.#bytes);
     this.#bytes = wider;
   }

@@ -4,7 +4,7 @@
  *     uint32 checksum | entries | uint16 offset of each restart | uint16 count of restarts
  *
  * Every function takes the whole block, whose checksum the caller has compared (`isBlockIntact`), and
- * works at once. What it gives out are copies: nothing refers to the block afterwards.
+ * works at once. Keys that it gives out are copies, inline values are views into the block.
  */
 import { assert, binaryStringOf, readUint16 } from '@dozo/base';
 import type { TreeEntry } from '../tree/tree-entry.ts';

@@ -94,14 +94,18 @@ export function entriesEndOf(bytes: Uint8Array, start: number, blockEnd: number)
   return restartCount === 0 || end < start + CHECKSUM_BYTES ? -1 : end;
 }
 
-/** The entry whose tail is `bytes[start, end)`; an inline value is a copy. */
+/**
+ * The entry whose tail is `bytes[start, end)`. An inline value is a view: nobody may change it, and who
+ * gives it to somebody outside the engine, or keeps it for long, copies it.
+ */
 export function entryOfTail(bytes: Uint8Array, start: number, end: number): TreeEntry {
   const kind = bytes[start];
   const lsn = readNumber(bytes, start + 1);
   let at = numberEnd(bytes, start + 1);
   if (kind === ENTRY_INLINE) {
-    // `slice` of a Node Buffer would be a view.
-    return TreeEntry.inline(lsn, Uint8Array.prototype.slice.call(bytes, at, end));
+    // A copy of 100 bytes takes 440 ns, ten times the rest of an entry: V8 allocates it outside its heap.
+    const value = new Uint8Array(bytes.buffer, bytes.byteOffset + at, end - at);
+    return TreeEntry.inline(lsn, value);
   }
   if (kind !== ENTRY_POINTER) {
     assert(kind === ENTRY_DELETE, 'an entry of an intact block has a kind that there is not');

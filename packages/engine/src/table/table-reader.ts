@@ -12,6 +12,7 @@ import type { MaybePromise } from '../maybe-promise.ts';
 import type { TestSwitches } from '../test-switches.ts';
 import type { CursorRange, EntryCursor } from '../tree/entry-cursor.ts';
 import { RangeSet } from '../tree/range-set.ts';
+import type { TableLookup } from '../tree/table-lookup.ts';
 import type { TreeEntry } from '../tree/tree-entry.ts';
 import { findInBlock } from './block.ts';
 import type { BlockCache, BlockRequest, CachedBlock } from './block-cache.ts';
@@ -50,7 +51,7 @@ export interface DataRun {
 }
 
 /** See the file comment. Everything rejects with `INDEX_DAMAGED` and the device's read errors. */
-export class TableReader {
+export class TableReader implements TableLookup {
   readonly #checked: CheckedTableSource;
   readonly #cache: BlockCache;
 
@@ -61,7 +62,8 @@ export class TableReader {
 
   /**
    * The entry that a table has for a key, deletes too; undefined when it has none. A promise only when
-   * something must be read. Knows nothing of range deletes.
+   * something must be read. Knows nothing of range deletes. An inline value is a view of a cached block:
+   * nobody may change it, and who gives it to somebody outside the engine copies it.
    *
    * @param hash `hashOfKey(key)`, which a question to several tables computes once.
    */

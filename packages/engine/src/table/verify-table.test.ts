@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
 import { MemoryTables, keyOf, rowsOf } from '../../tests/memory-tables.ts';
-import { TreeEntry } from '../tree/tree-entry.ts';
 import { BlockCache } from './block-cache.ts';
 import { blockCountOf, blockPlaceAt } from './index-block.ts';
 import { sealBlock } from './table-format.ts';

@@ -23,8 +23,6 @@ import type { Run, Version } from './version.ts';
 import type { TableMeta } from '../table/table-meta.ts';
 
 export interface CompactionSettings {
-  /** Size of a table as the builder aims at. */
-  readonly tableBytes: number;
   /** Level 0 is compacted from this size on: some flushes. */
   readonly levelZeroBytes: number;
   /** Level 0 is compacted from this count of runs on, however small they are: reads ask each. */
@@ -35,6 +33,40 @@ export interface CompactionSettings {
   readonly jobBytesMax: number;
   /** The same for a job from level 0, which is larger for the same effect. */
   readonly levelZeroJobBytesMax: number;
+}
+
+/** How much larger each level is than the one above: what lies above the last level is a ninth of it. */
+const FANOUT = 10;
+
+/**
+ * Flushes that level 0 holds. With fewer a read asks fewer runs and more is rewritten: the figures are
+ * in docs/decisions/0075.
+ */
+const LEVEL_ZERO_FLUSHES = 4;
+
+/** Runs of level 0: those of twice {@link LEVEL_ZERO_FLUSHES} while a pass goes on, and some small ones. */
+const LEVEL_ZERO_RUNS_MAX = 12;
+
+/** Tables of a job: what fits a segment. */
+const JOB_TABLES = 16;
+
+/** Tables of a job from level 0. */
+const LEVEL_ZERO_JOB_TABLES = 32;
+
+/**
+ * The settings of an engine.
+ *
+ * @param tableBytes size of a table as the builder aims at.
+ * @param flushBytes size of what a flush writes, about.
+ */
+export function compactionSettingsOf(tableBytes: number, flushBytes: number): CompactionSettings {
+  return {
+    levelZeroBytes: LEVEL_ZERO_FLUSHES * flushBytes,
+    levelZeroRunsMax: LEVEL_ZERO_RUNS_MAX,
+    fanout: FANOUT,
+    jobBytesMax: JOB_TABLES * tableBytes,
+    levelZeroJobBytesMax: LEVEL_ZERO_JOB_TABLES * tableBytes,
+  };
 }
 
 /** Tables of a job that lie in one run. */
@@ -207,31 +239,102 @@ export class CompactionPicker {
 
 /**
  * The keys at which a flush cuts its tables, in order: with them, tables of different runs of level 0
- * end at the same keys, and a slice of level 0 stays narrow.
+ * end at the same keys, and slices stay narrow enough for a job with all of level 0 in it.
  *
- * They are borders of tables of the output level, such that a slice with all of level 0 in it fits a job.
- * The cuts of the newest run stay as long as its slices fit: cuts of different runs should be the same.
+ * A cut lies where no table of level 0 crosses it, or where it splits a slice that is too large; then
+ * preferably where none of the newer runs crosses it. So slices of different runs are the same or lie in
+ * each other, and do not chain up.
  */
 export function flushCuts(version: Version, settings: CompactionSettings): string[] {
   const { baseLevel } = levelTargets(version, settings);
-  const run = version.levels[outputLevelOf(version, 0, baseLevel)]?.runs[0] ?? [];
-  const outputBytes = sizeBytesOf(run);
-  // Level 0 swells to twice its size while a pass over the keys goes on.
-  const allBytes = outputBytes + 2 * settings.levelZeroBytes;
-  // Slices that take two thirds of a job leave room for what is not distributed evenly.
-  const sliceCount = Math.ceil(allBytes / ((settings.levelZeroJobBytesMax * 2) / 3));
-  const sliceBytesMax = outputBytes / sliceCount;
-  const stable = new Set<string>();
-  for (const table of version.levels[0]?.runs[0] ?? []) stable.add(table.smallest);
-  const cuts: string[] = [];
-  let sliceBytes = 0;
-  for (const table of run) {
-    const isStable = stable.has(table.smallest) && sliceBytes * 3 > sliceBytesMax;
-    if (sliceBytes > 0 && (isStable || sliceBytes + table.sizeBytes > sliceBytesMax)) {
-      cuts.push(table.smallest);
-      sliceBytes = 0;
+  const { runs, sizeBytes } = version.levels[0] ?? { runs: [], sizeBytes: 0 };
+  const output = version.levels[outputLevelOf(version, 0, baseLevel)]?.runs[0] ?? [];
+  // Level 0 swells to twice its size ahead of the pointer. Slices that take half of a job leave room
+  // for what is not spread evenly.
+  const weights: Weight[] = [{ run: output, factor: 1 }];
+  const factor = sizeBytes === 0 ? 0 : (2 * settings.levelZeroBytes) / sizeBytes;
+  for (const run of runs) weights.push({ run, factor });
+  const bytesMax = settings.levelZeroJobBytesMax / 2;
+  const borders = new Set<string>();
+  addBorders(borders, { runs, output, weights, bytesMax }, '', undefined);
+  return cutsAmong([...borders].sort(), weights, bytesMax);
+}
+
+/** Tables, and how much their bytes count. */
+interface Weight {
+  readonly run: Run;
+  readonly factor: number;
+}
+
+interface BorderSearch {
+  readonly runs: readonly Run[];
+  readonly output: Run;
+  readonly weights: readonly Weight[];
+  readonly bytesMax: number;
+}
+
+/** Adds where a flush could cut in `[from, to)`. */
+function addBorders(
+  borders: Set<string>,
+  search: BorderSearch,
+  from: string,
+  to: string | undefined,
+): void {
+  const { runs, output } = search;
+  let at = from;
+  for (;;) {
+    const slice = sliceAfter(runs, at);
+    const isIn = slice !== undefined && (to === undefined || slice.end <= to);
+    // Where level 0 has nothing, any border will do.
+    for (const table of overlapping(output, at, isIn ? slice.smallest : to)) {
+      if (table.smallest >= at) borders.add(table.smallest);
     }
-    sliceBytes += table.sizeBytes;
+    if (!isIn) return;
+    borders.add(slice.smallest).add(slice.end);
+    if (weightOf(search.weights, slice.smallest, slice.end) > 1.5 * search.bytesMax) {
+      // Without the oldest run; without any it is borders of the output.
+      addBorders(borders, { ...search, runs: runs.slice(0, -1) }, slice.smallest, slice.end);
+    }
+    at = slice.end;
+  }
+}
+
+function weightOf(weights: readonly Weight[], from: string, to: string | undefined): number {
+  let bytes = 0;
+  for (const { run, factor } of weights) bytes += factor * sizeBytesOf(overlapping(run, from, to));
+  return bytes;
+}
+
+/**
+ * The keys at which a job cuts its output besides the size of tables: each table is to overlap little of
+ * the level below its own, so that the job which takes it there is small. Empty for the last level.
+ */
+export function outputCuts(
+  version: Version,
+  job: Compaction,
+  settings: CompactionSettings,
+): string[] {
+  const { smallest, end } = boundsOf(job.inputs);
+  const below = overlapping(version.levels[job.outputLevel + 1]?.runs[0] ?? [], smallest, end);
+  const borders = below.map((table) => table.smallest);
+  return cutsAmong(borders, [{ run: below, factor: 1 }], settings.jobBytesMax / 2).filter(
+    (key) => key > smallest,
+  );
+}
+
+/** Those of the borders, in order, that cut tables into pieces of at most so many bytes, if they can. */
+function cutsAmong(
+  borders: readonly string[],
+  weights: readonly Weight[],
+  pieceBytesMax: number,
+): string[] {
+  const cuts: string[] = [];
+  let start = '';
+  for (const [number, border] of borders.entries()) {
+    const bytes = weightOf(weights, start, borders[number + 1]);
+    if (bytes <= pieceBytesMax || border === start) continue;
+    cuts.push(border);
+    start = border;
   }
   return cuts;
 }
@@ -300,7 +403,9 @@ function jobOf(
   const inputs = sources.filter((input) => input.tables.length > 0);
   const { smallest, end } = boundsOf(inputs);
   const below = overlapping(output, smallest, end);
-  const dropsDeletes = isLastFor(version, outputLevel, smallest, end);
+  // The tables of the output level reach further, and have deletes too.
+  const all = boundsOf([...inputs, { level: outputLevel, tables: below }]);
+  const dropsDeletes = isLastFor(version, outputLevel, all.smallest, all.end);
   const upper = inputs.flatMap((input) => input.tables);
   const hasDeletes = upper.some((table) => table.deleteCount + table.rangeCount > 0);
   const isMove = below.length === 0 && !(dropsDeletes && hasDeletes) && areApart(upper);

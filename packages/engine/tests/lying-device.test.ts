@@ -1,0 +1,127 @@
+/**
+ * A device that says it has written, and has not, or has written somewhere else.
+ *
+ * What reads meet of it they tell, `verify` finds what is still needed, and nothing false is ever read: not
+ * now, and where `verify` finds nothing, not after a restart either.
+ *
+ * Not checked: a lie about the last writes before a power cut, which nobody can tell from a torn end; a
+ * slot of the claim that lands on another slot (see `open-proofs.test.ts`).
+ */
+import { describe, expect, test } from 'vitest';
+import type { Fault, SimulatedMedium } from '@dozo/simulator';
+import { SeededRandom, hasCode } from '@dozo/base';
+import type { TestSwitches } from '../src/test-switches.ts';
+import { FaultLife, isDamage } from './fault-life.ts';
+import { KIB } from './simulated-engine.ts';
+
+/** The ring of four slots that these disks have. */
+const RING = { start: 64 * KIB, end: 64 * KIB + 4 * 8 * KIB };
+
+type Lie = 'lose' | 'misdirect';
+
+/** Who noticed, of so many lies. */
+interface Told {
+  /** It ended at once: its slot does not show what it wrote there. */
+  readonly byClaim: number;
+  readonly byVerify: number;
+  readonly byReads: number;
+  readonly nothing: number;
+}
+
+/** What the running engine may say once the device has lied. */
+function isExcused(error: unknown): boolean {
+  return isDamage(error) || hasCode(error, 'DEVICE_FULL', 'ENGINE_FENCED', 'ENGINE_CLAIM_LOST');
+}
+
+/** One lie in the middle of a life. */
+async function tellLie(seed: string, lie: Lie, switches: TestSwitches = {}): Promise<keyof Told> {
+  const life = new FaultLife({ seed, switches, keyCount: 100, segmentCount: 14 });
+  const random = new SeededRandom(seed);
+  const medium = await life.format();
+  const writes: number[] = [];
+  const { engine, device } = await life.open(medium, ({ kind, phase, offset }) => {
+    if (kind === 'write' && phase === 'begin') writes.push(offset);
+  });
+  await life.write(engine, random.below(250));
+  const fault = faultOf(lie, random, medium);
+  const writesBefore = device.counts().writes;
+  device.inject(fault);
+  const isTold = (): boolean => device.counts().writes > writesBefore + fault.after;
+  while (!isTold() && engine.stats().state === 'open') await life.write(engine, 1, isExcused);
+  const hit = writes[writesBefore + fault.after] ?? 0;
+  if (fault.effect === 'misdirect' && isBetweenSlots(hit, fault.byBytes, medium.sizeBytes)) {
+    device.halt();
+    return 'nothing';
+  }
+  // Sometimes nothing more: then what was hit is still there.
+  await life.write(engine, random.chance(0.5) ? 0 : random.below(200), isExcused);
+  if (engine.stats().state !== 'open') {
+    await engine.close();
+    await device.close();
+    const again = await life.openDamaged(medium);
+    if (again !== undefined) await life.readAll(again.engine);
+    again?.device.halt();
+    return 'byClaim';
+  }
+  const { refusedCount } = await life.readAll(engine);
+  const { damages } = await engine.verify();
+  if (refusedCount > 0) {
+    expect(damages, `${seed}: a read told of damage, verify does not`).not.toEqual([]);
+    device.halt();
+    return 'byReads';
+  }
+  if (damages.length > 0) {
+    device.halt();
+    return 'byVerify';
+  }
+  await engine.close();
+  await device.close();
+  await readAgain(life, medium, seed);
+  return 'nothing';
+}
+
+/** Verify found nothing: then the next start finds all that there was. */
+async function readAgain(life: FaultLife, medium: SimulatedMedium, seed: string): Promise<void> {
+  const again = await life.open(medium);
+  const { refusedCount } = await life.readAll(again.engine);
+  expect(refusedCount, `${seed}: verify had found nothing`).toBe(0);
+  expect((await again.engine.verify()).damages).toEqual([]);
+  await again.engine.close();
+  await again.device.close();
+}
+
+function faultOf(lie: Lie, random: SeededRandom, medium: SimulatedMedium): Fault {
+  const after = random.below(8);
+  if (lie === 'lose') return { kind: 'write', effect: 'lose', after };
+  // Somewhere else entirely, or just beside.
+  const blocks = random.chance(0.5)
+    ? random.below(Math.floor(medium.sizeBytes / 4096))
+    : 1 + random.below(4);
+  return { kind: 'write', effect: 'misdirect', after, byBytes: (1 + blocks) * 4096 };
+}
+
+function isBetweenSlots(offset: number, byBytes: number, sizeBytes: number): boolean {
+  const isInRing = (place: number): boolean => place >= RING.start && place < RING.end;
+  return isInRing(offset) && isInRing((offset + byBytes) % sizeBytes);
+}
+
+async function tellLies(lie: Lie, count: number, switches: TestSwitches = {}): Promise<Told> {
+  const told = { byClaim: 0, byVerify: 0, byReads: 0, nothing: 0 };
+  for (let seed = 0; seed < count; seed++) told[await tellLie(`${lie} ${seed}`, lie, switches)]++;
+  return told;
+}
+
+describe('a device that lies', () => {
+  test.each<[Lie, string]>([
+    ['lose', 'lost'],
+    ['misdirect', 'misdirected'],
+  ])('%s: a %s write is found by verify, and nothing false is read', async (lie) => {
+    const told = await tellLies(lie, 80);
+    expect(told.byReads + told.byVerify).toBeGreaterThan(20);
+    expect(told.byVerify).toBeGreaterThan(0);
+  });
+
+  test('is believed if values are not checked', async () => {
+    await expect(tellLies('misdirect', 40, { skipReadChecks: true })).rejects.toThrow(/wrong|lost/);
+  });
+});

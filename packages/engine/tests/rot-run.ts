@@ -1,0 +1,66 @@
+/** Flips bits of an aged disk, before it is opened or after, and reads everything. */
+import { expect } from 'vitest';
+import { SimulatedClock, SimulatedDevice } from '@dozo/simulator';
+import type { SimulatedMedium } from '@dozo/simulator';
+import { inspectDevice } from '../src/index.ts';
+import type { TestSwitches } from '../src/test-switches.ts';
+import { FaultLife } from './fault-life.ts';
+
+export const BLOCK_BYTES = 4096;
+
+/** Where what lies on a disk. */
+export interface Area {
+  readonly ringOffset: number;
+  readonly areaOffset: number;
+  readonly strideBytes: number;
+}
+
+/** A disk on which all kinds of structures are, with much that lives. */
+export async function agedLife(
+  seed: string,
+  switches: TestSwitches = {},
+): Promise<{ readonly life: FaultLife; readonly medium: SimulatedMedium; readonly area: Area }> {
+  const life = new FaultLife({ seed, switches, keyCount: 220, segmentCount: 14, putShare: 0.9 });
+  const medium = await life.format();
+  const { engine, device } = await life.open(medium);
+  await life.write(engine, 700);
+  await engine.close();
+  await device.close();
+  const clock = new SimulatedClock({ seed });
+  const reader = new SimulatedDevice(medium, { clock, seed, access: 'read-only' });
+  const { geometry } = (await inspectDevice(reader)).superblock;
+  const { ringOffset, segmentAreaOffset: areaOffset, segmentStrideBytes: strideBytes } = geometry;
+  return { life, medium, area: { ringOffset, areaOffset, strideBytes } };
+}
+
+/** Offsets of the blocks in which something was written. */
+export function writtenBlocks(medium: SimulatedMedium): number[] {
+  const offsets: number[] = [];
+  for (let offset = 0; offset + BLOCK_BYTES <= medium.sizeBytes; offset += BLOCK_BYTES) {
+    if (medium.peek(offset, BLOCK_BYTES).some((byte) => byte !== 0)) offsets.push(offset);
+  }
+  return offsets;
+}
+
+/**
+ * Flips one bit and reads everything: it was refused to open, a read told of it, only verify did, or
+ * nothing that is needed was hit. Throws when something false is read.
+ */
+export async function flipAndRead(
+  life: FaultLife,
+  medium: SimulatedMedium,
+  flip: { readonly offset: number; readonly mask: number; readonly isOpen: boolean },
+): Promise<'refused' | 'found' | 'listed' | 'intact'> {
+  const fork = medium.fork();
+  if (!flip.isOpen) fork.corrupt(flip.offset, flip.mask);
+  const opened = await life.openDamaged(fork);
+  if (opened === undefined) return 'refused';
+  const { engine, device } = opened;
+  if (flip.isOpen) fork.corrupt(flip.offset, flip.mask);
+  const { refusedCount } = await life.readAll(engine);
+  const { damages } = await engine.verify();
+  if (refusedCount > 0) expect(damages).not.toEqual([]);
+  device.halt();
+  if (refusedCount > 0) return 'found';
+  return damages.length > 0 ? 'listed' : 'intact';
+}

@@ -1,0 +1,28 @@
+/**
+ * Space in the long run: random overwrites of a device that is 85 % full, until 50 times its size has been
+ * written, and no put may fail. `DOZO_SPACE_TIMES=200` writes more.
+ */
+import type { SeededRandom } from '@dozo/base';
+import { expect, test } from 'vitest';
+import { FILL, filledEngine, keyOf, overwrite } from './overwrite-run.ts';
+import { KIB } from './simulated-engine.ts';
+
+const times = Number(process.env['DOZO_SPACE_TIMES'] ?? 50);
+
+test.each<[string, (random: SeededRandom) => number]>([
+  ['4 KiB', () => 4 * KIB],
+  ['all sizes up to 6 KiB', (random) => random.below(random.chance(0.3) ? 200 : 6 * KIB)],
+])('overwrites of values of %s never fail at 85 %', async (name, drawBytes) => {
+  const filled = await filledEngine(`space ${name}`, drawBytes);
+  const { engine, device, sizes, values } = filled;
+  const numbers = await overwrite(filled, times * device.sizeBytes);
+  const { bytesAccepted, availableBytes, usableBytes } = engine.stats();
+  expect(bytesAccepted).toBeGreaterThan(times * device.sizeBytes * 0.9);
+  // It is as full as before: nothing leaked, nothing was forgotten.
+  expect(availableBytes).toBeGreaterThan(usableBytes * (1 - FILL) * 0.8);
+  for (const [index, sizeBytes] of sizes.entries()) {
+    const entry = await engine.get(keyOf(index));
+    expect(entry?.value).toEqual(values.make(numbers.get(index) ?? 0, sizeBytes));
+  }
+  expect((await engine.verify()).damages).toEqual([]);
+});
