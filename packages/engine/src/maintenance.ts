@@ -29,14 +29,17 @@ import type { Move, Moves } from './reclaimer.ts';
 import { neededSegments } from './space.ts';
 import type { TreeEntry } from './tree/tree-entry.ts';
 
+/** Live records on their way. */
+interface MovesStep {
+  readonly kind: 'moves';
+  moves: readonly Move[];
+  /** See `Catalog.generation`: with another one they must be looked up again. */
+  readonly generation: number;
+}
+
 /** What the next group may carry. */
 export type Step =
-  | {
-      readonly kind: 'moves';
-      moves: readonly Move[];
-      /** See `Catalog.generation`: with another one they must be looked up again. */
-      readonly generation: number;
-    }
+  | MovesStep
   | {
       readonly kind: 'page';
       /** Number of the checkpoint. */
@@ -83,6 +86,8 @@ export class Maintenance {
   #step: Step | undefined;
   /** The kind of the step in the group that is on its way to the device. */
   #inFlight: Step['kind'] | undefined;
+  /** Moves that wait until a checkpoint has been written. */
+  #movesAside: MovesStep | undefined;
   #checkpoint: CheckpointWriter | undefined;
   #isCheckpointWanted = false;
   #isManifestWanted = false;
@@ -145,6 +150,7 @@ export class Maintenance {
   prepare(): Promise<void> | undefined {
     // Until a checkpoint is published, what to do next cannot be told.
     if (this.#inFlight === 'publish') return undefined;
+    this.#setMovesAside();
     const step = this.#step;
     if (step !== undefined) return step.kind === 'moves' ? this.#recheck(step) : undefined;
     if (this.#isManifestWanted) {
@@ -157,12 +163,26 @@ export class Maintenance {
       this.#step = this.#checkpointStep(this.#checkpoint);
       return undefined;
     }
+    if (this.#movesAside !== undefined) {
+      this.#step = this.#movesAside;
+      this.#movesAside = undefined;
+      return this.#recheck(this.#step);
+    }
     if (this.#reclaimer === undefined) this.#decide();
     return this.#reclaimer === undefined ? undefined : this.#prepareMoves(this.#reclaimer);
   }
 
+  /** A checkpoint goes first: it may free what moves are waiting for. */
+  #setMovesAside(): void {
+    const step = this.#step;
+    if (step?.kind !== 'moves' || this.#isMoving()) return;
+    if (!this.isCheckpointRunning && !this.#isManifestWanted) return;
+    this.#movesAside = step;
+    this.#step = undefined;
+  }
+
   /** Looks moves up again that were looked up before entries went from one source to another. */
-  #recheck(step: Step & { readonly kind: 'moves' }): Promise<void> | undefined {
+  #recheck(step: MovesStep): Promise<void> | undefined {
     const { catalog } = this.#options;
     const reclaimer = this.#reclaimer;
     if (step.generation === catalog.generation || this.#inFlight === 'moves') return undefined;
@@ -324,6 +344,6 @@ export class Maintenance {
   }
 }
 
-function movesStep({ moves, generation }: Moves): Step {
+function movesStep({ moves, generation }: Moves): MovesStep {
   return { kind: 'moves', moves, generation };
 }

@@ -100,6 +100,7 @@ export class TreeKeeper implements TreeWork {
     return this.#picker.debtBytes(this.#options.catalog.version);
   }
 
+  debug() { return { flush: this.#flush !== undefined, work: this.#work !== undefined, settling: this.#settling !== undefined, wanted: this.#isFlushWanted, move: this.#moveWanted, broken: this.#isCompactionBroken, ended: this.#isEnded, waiting: this.#waiting.length }; }
   requestFlush(): void {
     this.#isFlushWanted = true;
     this.look();
