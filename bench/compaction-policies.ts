@@ -10,11 +10,10 @@
  * `overwrite`, the same keys again and again, uniformly, measured once that is steady.
  */
 import { SeededRandom } from '@dozo/base';
+import { flushCuts, outputCuts } from '../packages/engine/src/tree/compaction-cuts.ts';
 import {
   CompactionPicker,
   compactionSettingsOf,
-  flushCuts,
-  outputCuts,
 } from '../packages/engine/src/tree/compaction-picker.ts';
 import type { CompactionSettings } from '../packages/engine/src/tree/compaction-picker.ts';
 import { Version } from '../packages/engine/src/tree/version.ts';

@@ -55,6 +55,7 @@ export const READ_ROWS: readonly ReadRow[] = [
   row('load, durable batches of 1,000: entries/s', 'load', of('loadPerSecond'), true),
   row('  memory after load: MiB', 'load', of('residentBytes', MIB), false, 'under 300'),
   row('  of it not mapped files: MiB', 'load', of('anonymousBytes', MIB), false),
+  row('  of it before the store was loaded: MiB', 'load', of('bareBytes', MIB), false),
   row(
     '  on the disk over data',
     'tenth',

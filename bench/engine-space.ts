@@ -46,6 +46,8 @@ const { values } = parseArgs({
 const runs = values.of
   .split(',')
   .flatMap((of) => values.fills.split(',').map((fill) => ({ of: ofName(of), fill })));
+// An interrupt ends the process that is measured; what it leaves is removed below.
+process.on('SIGINT', () => undefined);
 const results: { readonly job: SpaceRun; readonly result: SpaceResult }[] = [];
 for (const { of, fill } of runs) {
   const job = { ...sharedJob(), of, fill: Number(fill) };

@@ -60,6 +60,8 @@ type Results = Map<string, Map<StoreName, BenchResult[]>>;
 
 const stores = await loadableStores();
 const scratch = mkdtempSync(join(values.directory, 'dozo-bench-'));
+// An interrupt ends the process that is measured; what it leaves is removed below.
+process.on('SIGINT', () => undefined);
 const document: Record<string, unknown> = { rounds, keyCount };
 try {
   if (parts.includes('puts')) document['puts'] = showPuts(measurePuts());

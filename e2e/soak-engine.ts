@@ -25,6 +25,7 @@ const REPORT_MS = 10_000;
 const MINUTE_MS = 60_000;
 const MIB = 1024 * 1024;
 const PROBLEMS_SHOWN_MAX = 20;
+const EXIT_INTERRUPTED = 130;
 
 const { values } = parseArgs({
   options: {
@@ -50,6 +51,7 @@ console.log(
   `soak: seed ${seed}; again with npm run soak:engine -- --seed ${seed} --on ${values.on}`,
 );
 let isWrong = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void leave());
 try {
   for (const place of places) {
     const problems = await soakOn(place);
@@ -63,6 +65,13 @@ try {
   if (!isWrong) scratch.remove();
 }
 if (isWrong) process.exitCode = 1;
+
+/** Interrupted: the writer ends with the pipe, or was interrupted too. */
+async function leave(): Promise<void> {
+  await kernel.removeAll();
+  scratch.remove();
+  process.exit(EXIT_INTERRUPTED);
+}
 
 function placesOf(list: string): ('file' | 'loop')[] {
   const why = whyNoLoopDevices();

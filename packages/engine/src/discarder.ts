@@ -12,7 +12,8 @@
  * are left free: one batch at a time, and one batch in each beat interval. They go into the slot and out of
  * it with the writes of the slot that the log makes anyway; when the log has nothing to do, the discarder
  * asks for one. Nothing ever waits for it but the end of the claim: whoever says `released` or `stopped`
- * says that nothing more will be destroyed.
+ * says that nothing more will be destroyed. A device that hangs in a discard keeps fewer segments from the
+ * log than its reserve has, or a small part of what was free.
  *
  * What was discarded is remembered until it is written again, in memory: a start discards what is free once
  * more. The segments that the log takes next are left alone, and it takes discarded ones last. Both
@@ -26,7 +27,8 @@ import type { Counters } from './counters.ts';
 import { deviceOffset } from './geometry.ts';
 import type { Geometry } from './geometry.ts';
 import {
-  DISCARD_FREE_FACTOR,
+  DISCARD_FREE_MIN,
+  DISCARD_FREE_SHARE,
   DISCARD_SEGMENTS_MAX,
   DISCARD_SEGMENTS_MIN,
   DISCARD_SHARE,
@@ -87,7 +89,7 @@ export class Discarder {
   get isDue(): boolean {
     if (this.#batch?.phase === 'taken' || this.#batch?.phase === 'working') return false;
     if (this.#options.clock.monotonicMs() < this.#notBeforeMs) return false;
-    return this.#batch !== undefined || this.#mayTake();
+    return this.#batch !== undefined || this.#nextLength() > 0;
   }
 
   /** The slot is about to be written: takes out what is done, and puts in what comes next. */
@@ -97,8 +99,9 @@ export class Discarder {
       this.#leaving = this.#batch;
       this.#batch = undefined;
     }
-    if (this.#batch !== undefined || !this.#mayTake()) return;
-    const segments = this.#options.segments.reserveUndiscarded(this.#batchLength);
+    const length = this.#batch === undefined ? this.#nextLength() : 0;
+    if (length === 0) return;
+    const segments = this.#options.segments.reserveUndiscarded(length);
     this.#batch = { segments, discardedCount: 0, phase: 'taken' };
   }
 
@@ -120,14 +123,14 @@ export class Discarder {
     await this.#working;
   }
 
-  /** Enough is free, some of it not discarded, and the last batch was long enough ago. */
-  #mayTake(): boolean {
-    if (this.#isOver || this.#options.clock.monotonicMs() < this.#notBeforeMs) return false;
+  /** How many segments may be taken now: enough is free, and the last batch was long enough ago. */
+  #nextLength(): number {
+    if (this.#isOver || this.#options.clock.monotonicMs() < this.#notBeforeMs) return 0;
     const { unreservedCount, undiscardedCount } = this.#options.segments;
-    return (
-      undiscardedCount >= this.#leftCount + this.#batchLength &&
-      unreservedCount >= DISCARD_FREE_FACTOR * this.#batchLength
-    );
+    if (unreservedCount < DISCARD_FREE_MIN) return 0;
+    const share = Math.max(DISCARD_SEGMENTS_MIN, Math.floor(unreservedCount / DISCARD_FREE_SHARE));
+    const length = Math.min(this.#batchLength, share, undiscardedCount - this.#leftCount);
+    return length < DISCARD_SEGMENTS_MIN ? 0 : length;
   }
 
   async #work(batch: Batch): Promise<void> {
@@ -168,7 +171,7 @@ export class Discarder {
   }
 }
 
-/** How many segments are discarded at once on a device with so many. */
+/** How many segments are discarded at once, at most, on a device with so many. */
 export function discardLengthOf(segmentCount: number): number {
   const wanted = Math.max(DISCARD_SEGMENTS_MIN, Math.floor(segmentCount / DISCARD_SHARE));
   const reserved = Math.max(RESERVATION_SEGMENTS_MIN, Math.floor(segmentCount / RESERVATION_SHARE));

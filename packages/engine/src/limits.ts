@@ -149,8 +149,9 @@ export const DISCARD_SEGMENTS_MIN = 2;
 export const DISCARD_SHARE = 512;
 export const DISCARD_SEGMENTS_MAX = 64;
 
-/** Nothing is discarded unless so many times as many segments are free: they must not be missed. */
-export const DISCARD_FREE_FACTOR = 4;
+/** Nothing is discarded while fewer segments than this are free, and no more than one in so many of them. */
+export const DISCARD_FREE_MIN = 8;
+export const DISCARD_FREE_SHARE = 16;
 
 /**
  * Segments that are never counted as usable: the open ones of the log and of tables, and what must be
@@ -186,3 +187,7 @@ assert(RESERVATION_SEGMENTS_MIN < SEGMENT_COUNT_MIN, 'the reservation is a part 
 assert(FENCES_MAX >= QUARANTINED_CLAIMS_MAX, 'every quarantined claim has its fence');
 assert(TABLE_READ_AHEAD_BYTES_MAX <= TABLE_RUN_BYTES, 'a scan reads less at once than a merge');
 assert(LEASE_MS_DEFAULT >= 3 * BEAT_INTERVAL_MS_DEFAULT, 'a lease outlives two lost beats');
+assert(
+  DISCARD_SEGMENTS_MIN < RESERVE_SEGMENTS_MIN,
+  'a discard that hangs leaves a part of the reserve',
+);

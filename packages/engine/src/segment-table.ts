@@ -301,23 +301,24 @@ export class SegmentTable {
     return taken;
   }
 
-  /** Takes free segments that were not discarded into the reservation, those that come last of all. */
+  /**
+   * Takes free segments that were not discarded into the reservation, those that come last of all: to be
+   * discarded, and not for the log, so that they do not count as available.
+   */
   reserveUndiscarded(limit: number): number[] {
     const length = Math.min(limit, this.undiscardedCount);
     const taken = this.#free.splice(this.#free.length - length, length);
     for (const segment of taken) this.#states[segment] = RESERVED;
-    this.#reservedCount += taken.length;
     return taken;
   }
 
-  /** Reserved segments that were not opened are free again; the first so many of them are discarded. */
+  /** What was taken to be discarded is free again; the first so many of them are discarded. */
   unreserve(segments: readonly number[], discardedCount: number): void {
     for (const [index, segment] of segments.entries()) {
       assert(this.#states[segment] === RESERVED, 'only what is reserved can be given back');
       this.#states[segment] = FREE;
       (index < discardedCount ? this.#discarded : this.#free).push(segment);
     }
-    this.#reservedCount -= segments.length;
   }
 
   /** A reserved segment becomes the open one of the log, or an open one for tables. */

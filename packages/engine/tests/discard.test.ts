@@ -189,6 +189,48 @@ test('a device that takes no discards is asked once', async () => {
   await world.clock.runUntil(run());
 });
 
+const [KEYS, WRITES] = [68, 160];
+
+test('a device that hangs in a discard for ever keeps no put from being taken that fits', async () => {
+  const world = newWorld('slow');
+  const run = async (): Promise<void> => {
+    const medium = await formatted(world);
+    const { clock, random } = world;
+    const device = new SimulatedDevice(medium, { clock, seed: 'slow' });
+    const waiting: (() => void)[] = [];
+    const hang = { isOver: false };
+    device.discard = () =>
+      new Promise((resolve) => {
+        waiting.push(() => {
+          resolve(true);
+        });
+        if (hang.isOver) resolve(true);
+      });
+    const engine = await openEngine({ device, clock, random, holder: HOLDER, discard: true });
+    await world.clock.advance(TIMES.beatIntervalMs);
+    expect(waiting).toHaveLength(1);
+    // Nearly as much as fits, overwritten at random: reclaim needs the last free segments.
+    const value = new Uint8Array(15_155);
+    const fills = { count: 0, refused: 0 };
+    const write = async (): Promise<void> => {
+      for (let at = 0; at < WRITES; at++) {
+        const key = bytes(`slow ${String(at < KEYS ? at : random.below(KEYS))}`);
+        await engine.apply([{ kind: 'put', key, value }]).then(
+          () => fills.count++,
+          () => fills.refused++,
+        );
+      }
+    };
+    await write();
+    expect(fills).toEqual({ count: WRITES, refused: 0 });
+    expect(waiting).toHaveLength(1);
+    hang.isOver = true;
+    for (const end of waiting) end();
+    await engine.close();
+  };
+  await world.clock.runUntil(run());
+});
+
 test('a claim is given back only when nothing is being discarded any more', async () => {
   const world = newWorld('closing');
   const run = async (): Promise<void> => {

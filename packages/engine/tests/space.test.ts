@@ -26,3 +26,11 @@ test.each<[string, (random: SeededRandom) => number]>([
   }
   expect((await engine.verify()).damages).toEqual([]);
 });
+
+test('the space test notices when space does not come back: a snapshot holds it', async () => {
+  const { engine, ...filled } = await filledEngine('held', () => 4 * KIB);
+  const snapshot = engine.snapshot();
+  const run = overwrite({ engine, ...filled }, filled.device.sizeBytes);
+  await expect(run).rejects.toMatchObject({ code: 'DEVICE_FULL' });
+  snapshot.close();
+});

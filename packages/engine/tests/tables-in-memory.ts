@@ -125,18 +125,16 @@ export class TablesInMemory implements TableLookup {
 
   /** Tables with this content, each with the part of the ranges that lies between its neighbours. */
   write(content: Content, { rowsMax, cuts = [] }: CutOptions): TableMeta[] {
-    const starts = [''];
-    let rowCount = 0;
+    const starts = ['', ...cuts];
     const rest = [...cuts];
+    let rowCount = 0;
     for (const { key } of content.rows) {
       const isCut = rest[0] !== undefined && key >= rest[0];
-      if ((isCut || rowCount >= rowsMax) && rowCount > 0) {
-        starts.push(isCut ? (rest[0] as string) : key);
-        rowCount = 0;
-      }
       while (rest[0] !== undefined && key >= rest[0]) rest.shift();
-      rowCount++;
+      if (rowCount >= rowsMax && !isCut) starts.push(key);
+      rowCount = isCut || rowCount >= rowsMax ? 1 : rowCount + 1;
     }
+    starts.sort();
     const tables: TableMeta[] = [];
     for (const [at, start] of starts.entries()) {
       const end = starts[at + 1];

@@ -3,7 +3,8 @@
  */
 import { SeededRandom } from '@dozo/base';
 import { expect, test } from 'vitest';
-import { CompactionPicker, flushCuts, outputCuts } from '../src/tree/compaction-picker.ts';
+import { flushCuts, outputCuts } from '../src/tree/compaction-cuts.ts';
+import { CompactionPicker } from '../src/tree/compaction-picker.ts';
 import type { Compaction, CompactionSettings } from '../src/tree/compaction-picker.ts';
 import { MemTable } from '../src/tree/memtable.ts';
 import { TreeEntry } from '../src/tree/tree-entry.ts';

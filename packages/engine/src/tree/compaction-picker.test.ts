@@ -1,13 +1,8 @@
 import { SeededRandom } from '@dozo/base';
 import { expect, test } from 'vitest';
 import { ROW_BYTES, TablesInMemory } from '../../tests/tables-in-memory.ts';
-import {
-  CompactionPicker,
-  compactionSettingsOf,
-  flushCuts,
-  levelTargets,
-  outputCuts,
-} from './compaction-picker.ts';
+import { flushCuts, outputCuts } from './compaction-cuts.ts';
+import { CompactionPicker, compactionSettingsOf, levelTargets } from './compaction-picker.ts';
 import type { Compaction, CompactionSettings } from './compaction-picker.ts';
 import type { TableMeta } from '../table/table-meta.ts';
 import { TreeEntry } from './tree-entry.ts';

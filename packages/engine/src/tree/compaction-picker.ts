@@ -9,7 +9,7 @@
  *
  * Jobs are slices of the key space. Within a level a pointer goes round in key order. Level 0 is taken
  * through all of its runs at once, in a slice that no table crosses; that slices are narrow is up to the
- * flush, which cuts its tables at {@link flushCuts}. So level 0 is emptied in passing, a slice at a time,
+ * flush, which cuts its tables at `flushCuts`. So level 0 is emptied in passing, a slice at a time,
  * while new runs come in: there is no moment at which all of it must be rewritten.
  *
  * A job takes, for all that it moves, everything older in the same key range from its own level and
@@ -237,116 +237,15 @@ export class CompactionPicker {
   }
 }
 
-/**
- * The keys at which a flush cuts its tables, in order: with them, tables of different runs of level 0
- * end at the same keys, and slices stay narrow enough for a job with all of level 0 in it.
- *
- * A cut lies where no table of level 0 crosses it, or where it splits a slice that is too large; then
- * preferably where none of the newer runs crosses it. So slices of different runs are the same or lie in
- * each other, and do not chain up.
- */
-export function flushCuts(version: Version, settings: CompactionSettings): string[] {
-  const { baseLevel } = levelTargets(version, settings);
-  const { runs, sizeBytes } = version.levels[0] ?? { runs: [], sizeBytes: 0 };
-  const output = version.levels[outputLevelOf(version, 0, baseLevel)]?.runs[0] ?? [];
-  // Level 0 swells to twice its size ahead of the pointer. Slices that take half of a job leave room
-  // for what is not spread evenly.
-  const weights: Weight[] = [{ run: output, factor: 1 }];
-  const factor = sizeBytes === 0 ? 0 : (2 * settings.levelZeroBytes) / sizeBytes;
-  for (const run of runs) weights.push({ run, factor });
-  const bytesMax = settings.levelZeroJobBytesMax / 2;
-  const borders = new Set<string>();
-  addBorders(borders, { runs, output, weights, bytesMax }, '', undefined);
-  return cutsAmong([...borders].sort(), weights, bytesMax);
-}
-
-/** Tables, and how much their bytes count. */
-interface Weight {
-  readonly run: Run;
-  readonly factor: number;
-}
-
-interface BorderSearch {
-  readonly runs: readonly Run[];
-  readonly output: Run;
-  readonly weights: readonly Weight[];
-  readonly bytesMax: number;
-}
-
-/** Adds where a flush could cut in `[from, to)`. */
-function addBorders(
-  borders: Set<string>,
-  search: BorderSearch,
-  from: string,
-  to: string | undefined,
-): void {
-  const { runs, output } = search;
-  let at = from;
-  for (;;) {
-    const slice = sliceAfter(runs, at);
-    const isIn = slice !== undefined && (to === undefined || slice.end <= to);
-    // Where level 0 has nothing, any border will do.
-    for (const table of overlapping(output, at, isIn ? slice.smallest : to)) {
-      if (table.smallest >= at) borders.add(table.smallest);
-    }
-    if (!isIn) return;
-    borders.add(slice.smallest).add(slice.end);
-    if (weightOf(search.weights, slice.smallest, slice.end) > 1.5 * search.bytesMax) {
-      // Without the oldest run; without any it is borders of the output.
-      addBorders(borders, { ...search, runs: runs.slice(0, -1) }, slice.smallest, slice.end);
-    }
-    at = slice.end;
-  }
-}
-
-function weightOf(weights: readonly Weight[], from: string, to: string | undefined): number {
-  let bytes = 0;
-  for (const { run, factor } of weights) bytes += factor * sizeBytesOf(overlapping(run, from, to));
-  return bytes;
-}
-
-/**
- * The keys at which a job cuts its output besides the size of tables: each table is to overlap little of
- * the level below its own, so that the job which takes it there is small. Empty for the last level.
- */
-export function outputCuts(
-  version: Version,
-  job: Compaction,
-  settings: CompactionSettings,
-): string[] {
-  const { smallest, end } = boundsOf(job.inputs);
-  const below = overlapping(version.levels[job.outputLevel + 1]?.runs[0] ?? [], smallest, end);
-  const borders = below.map((table) => table.smallest);
-  return cutsAmong(borders, [{ run: below, factor: 1 }], settings.jobBytesMax / 2).filter(
-    (key) => key > smallest,
-  );
-}
-
-/** Those of the borders, in order, that cut tables into pieces of at most so many bytes, if they can. */
-function cutsAmong(
-  borders: readonly string[],
-  weights: readonly Weight[],
-  pieceBytesMax: number,
-): string[] {
-  const cuts: string[] = [];
-  let start = '';
-  for (const [number, border] of borders.entries()) {
-    const bytes = weightOf(weights, start, borders[number + 1]);
-    if (bytes <= pieceBytesMax || border === start) continue;
-    cuts.push(border);
-    start = border;
-  }
-  return cuts;
-}
-
 /** Where the tables of a level go: never past a level that has tables, nor past the base level. */
-function outputLevelOf(version: Version, level: number, baseLevel: number): number {
+export function outputLevelOf(version: Version, level: number, baseLevel: number): number {
   let next = level + 1;
   while (next < baseLevel && version.levels[next]?.tableCount === 0) next++;
   return next;
 }
 
-interface Bounds {
+/** Keys in `[smallest, end)`. */
+export interface Bounds {
   readonly smallest: string;
   readonly end: string;
 }
@@ -359,7 +258,7 @@ function firstSlice(runs: readonly Run[], key: string): Bounds {
 }
 
 /** The smallest slice of level 0 past `key` that no table crosses. */
-function sliceAfter(runs: readonly Run[], key: string): Bounds | undefined {
+export function sliceAfter(runs: readonly Run[], key: string): Bounds | undefined {
   let first: TableMeta | undefined;
   for (const run of runs) {
     const table = run[firstEndingPast(run, key)];
@@ -429,7 +328,8 @@ function isLastFor(version: Version, outputLevel: number, from: string, to: stri
   return true;
 }
 
-function boundsOf(inputs: readonly CompactionInput[]): Bounds {
+/** What the tables of a job's inputs reach over together. */
+export function boundsOf(inputs: readonly CompactionInput[]): Bounds {
   let smallest: string | undefined;
   let end = '';
   for (const { tables } of inputs) {

@@ -141,6 +141,15 @@ test.each([false, true])(
   },
 );
 
+test('a walk opens nothing when the range delete reaches past its end', async () => {
+  const tables = tablesInMemory();
+  const memtable = new MemTable();
+  memtable.deleteRange(nameOf(10), nameOf(60));
+  const view = viewOf(tables, lastLevel(runOf(tables, upTo(100), entryOf)), [memtable]);
+  expect(await view.rows({ from: '', to: nameOf(50), reverse: false }, 100)).toHaveLength(10);
+  expect(tables.cursorCount).toBe(1);
+});
+
 test('a long walk over deletes lets others have the thread', async () => {
   const tables = tablesInMemory();
   const levels = lastLevel(runOf(tables, upTo(10_000), entryOf));

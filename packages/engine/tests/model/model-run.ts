@@ -23,8 +23,10 @@ import {
   batchOf,
 } from '../engine-features.ts';
 import type { BackgroundCounts, TreeSizes } from '../engine-features.ts';
-import { HOLDER, KIB, formattedMedium } from '../simulated-engine.ts';
+import { HOLDER, formattedMedium } from '../simulated-engine.ts';
 import { ValueMaker, drawKeys, drawValueBytes, keyBytesOf } from './keys-and-values.ts';
+import { brokenRule, drawShape } from './model-shape.ts';
+import type { Shape } from './model-shape.ts';
 import { VersionedMap, Violation } from './versioned-map.ts';
 import type { Change, FoundRow, IndexSpan, Window } from './versioned-map.ts';
 
@@ -56,18 +58,6 @@ export interface ModelRunResult {
   readonly violation: string | undefined;
 }
 
-/** A run's shape: how large everything is. */
-interface Shape extends TreeSizes {
-  readonly segmentPayloadBytes: number;
-  readonly segmentCount: number;
-  readonly keyCount: number;
-  readonly valueBytesMax: number;
-  /** Part of the operations that go to a tenth of the keys. */
-  readonly hotShare: number;
-  readonly batchesAtOnceMax: number;
-  readonly putShare: number;
-}
-
 /** The engine as it is open now. */
 interface Opened {
   readonly engine: Engine;
@@ -94,8 +84,6 @@ interface HeldSnapshot {
 type Counting = { -readonly [Name in keyof ModelCounts]: number };
 
 const SNAPSHOTS_MAX = 3;
-/** What a key and its value take on average, and a little more. */
-const ROW_BYTES = 1200;
 /** Microtasks in which what a crash interrupted comes to rest. */
 const REST_MICROTASKS = 200;
 /** Operations of the bursts in which a snapshot has just been closed for its space. */
@@ -143,6 +131,8 @@ class ModelRun {
   readonly #shape: Shape;
   readonly #map: VersionedMap;
   #snapshots: HeldSnapshot[] = [];
+  /** Scans and verifies that are under way while batches are written; they hold space as snapshots do. */
+  #walksHeld = 0;
   /** Until so many operations are done, space that snapshots held may not be free yet. */
   #pinnedUntil = 0;
   #openCount = 0;
@@ -204,6 +194,13 @@ class ModelRun {
     await Promise.all(work);
   }
 
+  async #burstsDuringWalk(engine: Engine, count: number): Promise<void> {
+    this.#walksHeld++;
+    for (let index = 0; index < count; index++) await this.#burst(engine);
+    this.#walksHeld--;
+    if (count > 1) this.#pinnedUntil = this.done + PINNED_OPERATIONS;
+  }
+
   async #apply(engine: Engine): Promise<void> {
     const changes = this.#changes();
     this.done += changes.length;
@@ -216,7 +213,8 @@ class ModelRun {
       if (hasCode(error, 'ENGINE_CLOSED')) return;
       this.counts.refusals++;
       const isGrowing = changes.some(({ kind }) => kind === 'put');
-      if (this.#snapshots.length > 0) this.#pinnedUntil = this.done + PINNED_OPERATIONS;
+      const isHeld = this.#walksHeld > 0 || this.#snapshots.length > 0;
+      if (isHeld) this.#pinnedUntil = this.done + PINNED_OPERATIONS;
       if (!isGrowing && this.done > this.#pinnedUntil) {
         throw new Violation(`a batch of deletes was refused: ${String(error)}`);
       }
@@ -297,7 +295,10 @@ class ModelRun {
     const writesAfter = given === undefined && this.#random.chance(0.2) ? 1 : -1;
     for await (const row of walk) {
       rows.push(foundRow(row));
-      if (rows.length === writesAfter && 'apply' in source) await this.#burst(source);
+      if (rows.length !== writesAfter || !('apply' in source)) continue;
+      // Sometimes enough for all that it reads from to be flushed, merged and emptied meanwhile.
+      const bursts = this.#random.chance(0.2) ? 30 : 1;
+      await this.#burstsDuringWalk(source, bursts);
     }
     this.counts.scans++;
     this.counts.rows += rows.length;
@@ -340,7 +341,11 @@ class ModelRun {
 
   async #verify(engine: Engine): Promise<void> {
     this.counts.verifies++;
-    const { damages } = await engine.verify();
+    const verifying = engine.verify();
+    // It is online: work goes on, and nothing that is right is called damaged.
+    const bursts = this.#random.chance(0.5) ? this.#random.below(20) : 0;
+    await this.#burstsDuringWalk(engine, bursts);
+    const { damages } = await verifying;
     const first = damages[0];
     if (first !== undefined) throw new Violation(`verify: ${first.reason} at ${first.offset}`);
   }
@@ -441,6 +446,7 @@ class ModelRun {
     await microtasks(REST_MICROTASKS);
     this.#count(opened);
     this.#snapshots = [];
+    this.#walksHeld = 0;
     let medium = crash.after as SimulatedMedium;
     for (let again = 0; again < CRASHES_IN_A_ROW_MAX; again++) {
       this.counts.crashes++;
@@ -516,45 +522,6 @@ function newCrash(): { readonly crash: Crash; readonly crashed: Promise<'crashed
   });
   const atOperation = Number.POSITIVE_INFINITY;
   return { crash: { atOperation, after: undefined, tell }, crashed };
-}
-
-function drawShape(random: SeededRandom): Shape {
-  const segmentPayloadBytes = random.pick([32, 32, 64]) * KIB;
-  const segmentCount = 14 + random.below(18);
-  const fill = random.pick([0.2, 0.5, 0.8, 1]);
-  const keyCount = 20 + Math.floor((segmentCount * segmentPayloadBytes * fill) / ROW_BYTES);
-  return {
-    segmentPayloadBytes,
-    segmentCount,
-    keyCount,
-    valueBytesMax: segmentPayloadBytes / random.pick([2, 4, 16]),
-    hotShare: random.pick([0, 0.5, 0.9]),
-    batchesAtOnceMax: 1 + random.below(8),
-    putShare: random.pick([0.6, 0.8, 0.95]),
-    memtableBytes: random.pick([4, 8, 16]) * KIB,
-    cacheBytes: random.pick([0, 16, 256]) * KIB,
-  };
-}
-
-/** The first rule between the numbers that does not hold. */
-function brokenRule(stats: EngineStats): string | undefined {
-  const rules: readonly (readonly [string, boolean])[] = [
-    ['available <= usable', stats.availableBytes <= stats.usableBytes],
-    ['usable <= device', stats.usableBytes <= stats.deviceBytes],
-    ['live <= device', stats.liveBytes <= stats.deviceBytes],
-    ['free <= all segments', stats.freeSegmentCount <= stats.segmentCount],
-    ['segments fit', stats.segmentCount * stats.segmentBytes <= stats.deviceBytes],
-    ['it is open', stats.state === 'open'],
-    ['no checksum error', stats.checksumErrorCount === 0],
-    ['no stale read', stats.staleReadCount === 0],
-    ['nothing is negative', Object.values(stats).every((value) => !isNegative(value))],
-    ['moved <= written', stats.bytesMoved <= stats.bytesWritten],
-  ];
-  return rules.find(([, holds]) => !holds)?.[0];
-}
-
-function isNegative(value: unknown): boolean {
-  return typeof value === 'number' && !(value >= 0);
 }
 
 function foundRow({ key, lsn, sizeBytes, value }: ScanEntry): FoundRow {
