@@ -465,8 +465,10 @@ export class Committer {
   /** Nothing can be written now: waits for what may change that, or refuses the batch at the head. */
   async #waitForSpace(): Promise<void> {
     const { catalog, keeper } = this.#options;
-    const change = keeper.nextChange() ?? catalog.segments.nextRelease();
-    if (change === undefined) {
+    const changes = [keeper.nextChange(), catalog.segments.nextRelease()].filter(
+      (change) => change !== undefined,
+    );
+    if (changes.length === 0) {
       this.#refuseHead();
       return;
     }
@@ -474,7 +476,7 @@ export class Committer {
     const woken = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
-    if (!this.#isWanted) await Promise.race([change, woken]);
+    if (!this.#isWanted) await Promise.race([...changes, woken]);
     this.#wake = undefined;
   }
 

@@ -17,7 +17,7 @@ import { packRanges } from './table/ranges-block.ts';
 import type { PackedRanges } from './table/ranges-block.ts';
 import type { TableMeta } from './table/table-meta.ts';
 import type { DataRun, TableReader } from './table/table-reader.ts';
-import { outputCuts } from './tree/compaction-picker.ts';
+import { outputCuts } from './tree/compaction-cuts.ts';
 import type { Compaction } from './tree/compaction-picker.ts';
 import { RangeSet } from './tree/range-set.ts';
 import type { Run } from './tree/version.ts';

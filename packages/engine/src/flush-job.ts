@@ -13,7 +13,7 @@ import type { TableSpace } from './table-space.ts';
 import { TableBuilder } from './table/table-builder.ts';
 import { tableSeedOf } from './table/table-format.ts';
 import type { TableMeta } from './table/table-meta.ts';
-import { flushCuts } from './tree/compaction-picker.ts';
+import { flushCuts } from './tree/compaction-cuts.ts';
 import type { CompactionSettings } from './tree/compaction-picker.ts';
 import type { RangeSet } from './tree/range-set.ts';
 

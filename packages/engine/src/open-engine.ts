@@ -223,7 +223,6 @@ function serve(parts: Serving): Engine {
     tree: keeper,
   });
   keeper.serve(maintenance);
-  (globalThis as any).dbg = { keeper, log, catalog, maintenance, get committer() { return committer; } };
   log.onSegments = () => {
     keeper.lookForSegments();
   };

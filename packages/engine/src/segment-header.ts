@@ -27,7 +27,7 @@ export interface SegmentHeader {
 }
 
 const LOG_MAGIC = new TextEncoder().encode('DOZOSEG1');
-const TABLES_MAGIC = new TextEncoder().encode('DOZOTBL1');
+const TABLES_MAGIC = new TextEncoder().encode('DOZOTAB1');
 const CRC_OFFSET_BYTES = 8;
 
 /** The header of a segment of the log, or of one that holds tables: those have no segment before them. */

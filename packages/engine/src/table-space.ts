@@ -126,6 +126,11 @@ export class TableSpace {
     }
   }
 
+  /** Whether a table waits for a segment. */
+  get isWaiting(): boolean {
+    return this.#waiting !== undefined;
+  }
+
   /** Segments have become free or confirmed, or the engine ends. */
   look(): void {
     const waiting = this.#waiting;

@@ -100,7 +100,6 @@ export class TreeKeeper implements TreeWork {
     return this.#picker.debtBytes(this.#options.catalog.version);
   }
 
-  debug() { return { flush: this.#flush !== undefined, work: this.#work !== undefined, settling: this.#settling !== undefined, wanted: this.#isFlushWanted, move: this.#moveWanted, broken: this.#isCompactionBroken, ended: this.#isEnded, waiting: this.#waiting.length }; }
   requestFlush(): void {
     this.#isFlushWanted = true;
     this.look();
@@ -116,9 +115,10 @@ export class TreeKeeper implements TreeWork {
     this.#options.space.look();
   }
 
-  /** Resolves when some work has ended; `undefined` when none is under way or waits. */
+  /** Resolves when some work has ended; `undefined` when none is under way that can go on. */
   nextChange(): Promise<void> | undefined {
-    if (!this.isBusy || this.#isEnded) return undefined;
+    const isWorking = this.#flush !== undefined || this.#work !== undefined;
+    if (!isWorking || this.#isEnded || this.#options.space.isWaiting) return undefined;
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
     });
