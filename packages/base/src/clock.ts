@@ -26,6 +26,12 @@ export interface Clock {
    * @returns a timer that can be cancelled. A pending timer does not keep a process alive.
    */
   startTimer(delayMs: number, callback: () => void): Timer;
+
+  /**
+   * Resolves after everything else that is ready has had its turn: what a long piece of work awaits now
+   * and then so that it does not hold the thread. No time has to pass. Keeps a process alive meanwhile.
+   */
+  turn(): Promise<void>;
 }
 
 /**

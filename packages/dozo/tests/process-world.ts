@@ -32,6 +32,7 @@ export class ProcessWorld {
   readonly clock: Clock = {
     wallMs: () => this.simulated.wallMs() + this.#sleptMs,
     monotonicMs: () => this.simulated.monotonicMs() + this.#sleptMs,
+    turn: () => this.simulated.turn(),
     startTimer: (delayMs, callback): Timer => this.simulated.startTimer(delayMs, callback),
   };
 

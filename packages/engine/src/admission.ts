@@ -1,23 +1,31 @@
 /**
  * Admission: what is checked of a batch before it is accepted, so that what is accepted finds room.
  */
-import { binaryStringOf } from '@dozo/base';
+import { binaryStringOf, compareBytes } from '@dozo/base';
 import type { Catalog } from './catalog.ts';
-import type { Batch } from './engine-types.ts';
+import type { Batch, Operation } from './engine-types.ts';
 import { EngineError } from './errors.ts';
 import type { EngineLimits, Geometry } from './geometry.ts';
 import { BATCH_OPERATIONS_MAX, QUEUED_BATCHES_MAX, QUEUED_BYTES_MAX } from './limits.ts';
+import { isPromise } from './maybe-promise.ts';
+import type { MaybePromise } from './maybe-promise.ts';
+import { RECORD_DELETE, RECORD_DELETE_RANGE, RECORD_PUT } from './record.ts';
 import { recordBytesOf, valueChecksums } from './record.ts';
-import { chargeOf, chargedBytes, usableBytesOf } from './space.ts';
+import { chargeOf, isInline, usableBytesOf } from './space.ts';
 import type { SpaceClass } from './space.ts';
+import type { TreeEntry } from './tree/tree-entry.ts';
 
 /** An operation with all that writing it needs. */
 export interface PreparedOperation {
+  readonly type: typeof RECORD_PUT | typeof RECORD_DELETE | typeof RECORD_DELETE_RANGE;
+  /** The key, or where the range begins. */
   readonly key: Uint8Array;
   readonly name: string;
-  /** Absent for a delete. */
-  readonly value: Uint8Array | undefined;
+  /** A put's value; where a range ends; empty for a delete. */
+  readonly value: Uint8Array;
   readonly checksums: readonly number[];
+  /** A copy of a value that will stand in the tree, or the end of a range. */
+  readonly inline: Uint8Array | undefined;
 }
 
 /** A batch that may be written. */
@@ -29,6 +37,9 @@ export interface PreparedBatch {
   readonly chargeBytes: number;
   readonly spaceClass: SpaceClass;
 }
+
+/** A batch that has passed all checks but that for room on the device. */
+export type CheckedBatch = Omit<PreparedBatch, 'spaceClass'>;
 
 /** What waits for a commit. */
 export interface QueueLoad {
@@ -42,10 +53,15 @@ export interface AdmissionOptions {
   readonly geometry: Geometry;
   readonly limits: EngineLimits;
   readonly catalog: Catalog;
+  /** What a key has now. */
+  readonly lookUp: (name: string) => MaybePromise<TreeEntry | undefined>;
+  /** Resolves when it is known of all entries what they hide. */
+  readonly settle: () => Promise<void>;
   /** The seed of the claim's checksums. */
   readonly seed: number;
 }
 
+const EMPTY = new Uint8Array(0);
 const NO_CHECKSUMS: readonly number[] = [];
 
 /** See the file comment. */
@@ -56,82 +72,144 @@ export class Admission {
     this.#options = options;
   }
 
-  /** What another put may be charged with. */
+  /** What another put may be charged with and is certainly taken. */
   availableBytes(load: QueueLoad): number {
     const { catalog, geometry } = this.#options;
-    const { totalLiveBytes, quarantinedLiveBytes, quarantinedCount } = catalog.segments;
-    const used = chargedBytes(totalLiveBytes - quarantinedLiveBytes, catalog.indexBytes);
-    return Math.max(0, usableBytesOf(geometry, quarantinedCount) - used - load.chargeBytes);
+    const { quarantinedLiveBytes, quarantinedCount } = catalog.segments;
+    const usedBytes = catalog.usedBytes - quarantinedLiveBytes + load.chargeBytes;
+    return Math.max(0, usableBytesOf(geometry, quarantinedCount) - usedBytes);
   }
 
   /**
-   * Checks a batch, computes its checksums, and tells what it takes. Throws `KEY_EMPTY`, `KEY_TOO_LONG`,
-   * `VALUE_TOO_LARGE`, `BATCH_TOO_LARGE`, `QUEUE_FULL` and `DEVICE_FULL`.
+   * Checks a batch and computes its checksums. Throws `KEY_EMPTY`, `KEY_TOO_LONG`, `RANGE_EMPTY`,
+   * `VALUE_TOO_LARGE`, `BATCH_TOO_LARGE` and `QUEUE_FULL`.
    */
-  prepare(batch: Batch, load: QueueLoad): PreparedBatch {
-    const { limits, seed } = this.#options;
+  check(batch: Batch, load: QueueLoad): CheckedBatch {
+    const { limits } = this.#options;
     if (batch.length > BATCH_OPERATIONS_MAX) {
       throw tooLong('BATCH_TOO_LARGE', 'operations of a batch', batch.length, BATCH_OPERATIONS_MAX);
     }
     let bytes = 0;
     let chargeBytes = 0;
     for (const operation of batch) {
-      const { key } = operation;
-      if (key.length === 0) {
-        throw new EngineError('Applying a batch: a key is empty; keys have at least one byte.', {
-          code: 'KEY_EMPTY',
-        });
-      }
-      if (key.length > limits.keyBytesMax) {
-        throw tooLong('KEY_TOO_LONG', 'bytes of a key', key.length, limits.keyBytesMax);
-      }
-      const valueBytes = operation.kind === 'put' ? operation.value.length : 0;
-      if (valueBytes > limits.valueBytesMax) {
-        throw tooLong('VALUE_TOO_LARGE', 'bytes of a value', valueBytes, limits.valueBytesMax);
-      }
-      bytes += recordBytesOf(key.length, valueBytes);
-      if (operation.kind === 'put') chargeBytes += chargeOf(key.length, valueBytes);
+      const { keyBytes, valueBytes } = this.#checkSizes(operation);
+      bytes += recordBytesOf(keyBytes, valueBytes);
+      if (operation.kind === 'put') chargeBytes += chargeOf(keyBytes, valueBytes);
     }
     if (bytes > limits.batchBytesMax) {
       throw tooLong('BATCH_TOO_LARGE', 'bytes of a batch', bytes, limits.batchBytesMax);
     }
-    const spaceClass = this.#admit(batch, load, { bytes, chargeBytes });
-    const operations = batch.map((operation) => ({
-      key: operation.key,
-      name: binaryStringOf(operation.key),
-      value: operation.kind === 'put' ? operation.value : undefined,
-      checksums: operation.kind === 'put' ? valueChecksums(operation.value, seed) : NO_CHECKSUMS,
-    }));
-    return { operations, bytes, chargeBytes, spaceClass };
-  }
-
-  /** Refuses what has no room in the queue or on the device, and tells how urgent space is to it. */
-  #admit(
-    batch: Batch,
-    load: QueueLoad,
-    { bytes, chargeBytes }: { readonly bytes: number; readonly chargeBytes: number },
-  ): SpaceClass {
     const isQueueFull =
       load.batchCount >= QUEUED_BATCHES_MAX || load.bytes + bytes > QUEUED_BYTES_MAX;
     if (isQueueFull && load.batchCount > 0) {
       throw tooLong('QUEUE_FULL', 'bytes in the queue', load.bytes + bytes, QUEUED_BYTES_MAX);
     }
-    if (chargeBytes === 0) return 'shrink';
-    if (chargeBytes <= this.availableBytes(load)) return 'grow';
-    if (this.#isShrinking(batch, chargeBytes)) return 'shrink';
-    throw this.full(chargeBytes, load);
+    return { operations: batch.map((operation) => this.#prepare(operation)), bytes, chargeBytes };
   }
 
-  /** Whether what a batch replaces and deletes is at least what it puts. */
-  #isShrinking(batch: Batch, chargeBytes: number): boolean {
-    const { index } = this.#options.catalog;
-    const names = new Set(batch.map((operation) => binaryStringOf(operation.key)));
+  /** How urgent space is to a batch; `undefined` when that takes a look at what it replaces. */
+  spaceClassOf({ chargeBytes }: CheckedBatch, load: QueueLoad): SpaceClass | undefined {
+    if (chargeBytes === 0) return 'shrink';
+    return chargeBytes <= this.availableBytes(load) ? 'grow' : undefined;
+  }
+
+  /**
+   * The same with a look at what the batch replaces and deletes. Rejects with `DEVICE_FULL`, and with what
+   * reads of the tree reject with.
+   */
+  async lookForSpace(checked: CheckedBatch, load: () => QueueLoad): Promise<SpaceClass> {
+    const { chargeBytes } = checked;
+    const freedBytes = await this.#freedBytes(checked);
+    if (freedBytes >= chargeBytes) return 'shrink';
+    const netBytes = chargeBytes - freedBytes;
+    if (netBytes <= this.availableBytes(load())) return 'grow';
+    // What was overwritten or deleted not long ago may still be taken for live.
+    await this.#options.settle();
+    if (netBytes <= this.availableBytes(load())) return 'grow';
+    throw this.full(netBytes, load());
+  }
+
+  /** What the keys of a batch are charged with now. */
+  async #freedBytes(checked: CheckedBatch): Promise<number> {
+    const names = new Set<string>();
+    for (const { type, name } of checked.operations) {
+      if (type !== RECORD_DELETE_RANGE) names.add(name);
+    }
     let freedBytes = 0;
     for (const name of names) {
-      const entry = index.get(name);
+      const found = this.#options.lookUp(name);
+      const entry = isPromise(found) ? await found : found;
       if (entry !== undefined) freedBytes += chargeOf(name.length, entry.valueBytes);
     }
-    return freedBytes >= chargeBytes;
+    return freedBytes;
+  }
+
+  /** Bytes of key and value of an operation's record. */
+  #checkSizes(operation: Operation): { readonly keyBytes: number; readonly valueBytes: number } {
+    const { limits } = this.#options;
+    if (operation.kind === 'delete-range') {
+      this.#checkKey(operation.from);
+      this.#checkKey(operation.to);
+      if (compareBytes(operation.from, operation.to) >= 0) {
+        throw new EngineError(
+          'Applying a batch: a range delete ends where it begins, or before. Its end must be above.',
+          { code: 'RANGE_EMPTY' },
+        );
+      }
+      return { keyBytes: operation.from.length, valueBytes: operation.to.length };
+    }
+    this.#checkKey(operation.key);
+    const valueBytes = operation.kind === 'put' ? operation.value.length : 0;
+    if (valueBytes > limits.valueBytesMax) {
+      throw tooLong('VALUE_TOO_LARGE', 'bytes of a value', valueBytes, limits.valueBytesMax);
+    }
+    return { keyBytes: operation.key.length, valueBytes };
+  }
+
+  #checkKey(key: Uint8Array): void {
+    const { keyBytesMax } = this.#options.limits;
+    if (key.length === 0) {
+      throw new EngineError('Applying a batch: a key is empty; keys have at least one byte.', {
+        code: 'KEY_EMPTY',
+      });
+    }
+    if (key.length > keyBytesMax) {
+      throw tooLong('KEY_TOO_LONG', 'bytes of a key', key.length, keyBytesMax);
+    }
+  }
+
+  #prepare(operation: Operation): PreparedOperation {
+    const { seed } = this.#options;
+    switch (operation.kind) {
+      case 'put': {
+        const { key, value } = operation;
+        return {
+          type: RECORD_PUT,
+          key,
+          name: binaryStringOf(key),
+          value,
+          checksums: valueChecksums(value, seed),
+          inline: isInline(value.length) ? value.slice() : undefined,
+        };
+      }
+      case 'delete': {
+        const { key } = operation;
+        const name = binaryStringOf(key);
+        const checksums = NO_CHECKSUMS;
+        return { type: RECORD_DELETE, key, name, value: EMPTY, checksums, inline: undefined };
+      }
+      case 'delete-range': {
+        const { from: key, to: value } = operation;
+        return {
+          type: RECORD_DELETE_RANGE,
+          key,
+          name: binaryStringOf(key),
+          value,
+          checksums: valueChecksums(value, seed),
+          inline: value,
+        };
+      }
+    }
   }
 
   /** The error that says how full the device is. */

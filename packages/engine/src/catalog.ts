@@ -1,28 +1,117 @@
 /**
- * The index and the table of segments, changed together: which records are live, and where.
+ * What the engine knows: the memtables, the version of the tree, and the table of segments, changed
+ * together. Recovery and commits go through the same methods, in the order of the log.
  *
- * Recovery and commits go through the same two methods, in the order of the log.
+ *     active memtable -> flushing memtable -> version (tables of level 0, 1, 2, ...)
+ *
+ * Accounting. A segment's live bytes are those of the records that *visible* pointers point to. A
+ * pointer dies once: at once if its successor meets it in the active memtable, else when that successor
+ * is *settled*, which means that somebody has looked up what it hides in the sources below. All entries
+ * of a memtable are settled at the latest when it is flushed. A range delete is settled then, as a whole;
+ * entries that it covers have nothing to hide but what it hides itself.
+ *
+ * A checkpoint tells the live bytes as of its tables alone, because the log is replayed on top of them.
+ * So each memtable keeps what it has added and taken per use of a segment, its *delta*; a checkpoint's
+ * figures are the ones of now without the deltas of both memtables.
  */
-import { indexEntryBytesOf } from './index-page.ts';
-import { TreeIndex } from './key-index.ts';
-import type { IndexEntry } from './key-index.ts';
+import { assert } from '@dozo/base';
+import type { CheckpointCounters, PlacedTable, SegmentRow } from './checkpoint-page.ts';
+import type { LogPosition } from './log-position.ts';
 import { recordBytesOf } from './record.ts';
 import { SegmentTable } from './segment-table.ts';
+import { tableBytesOf } from './space.ts';
+import type { TableMeta } from './table/table-meta.ts';
+import { MemTable } from './tree/memtable.ts';
+import {
+  ENTRY_DELETE,
+  ENTRY_INLINE,
+  ENTRY_POINTER,
+  SHADOW_INLINE,
+  SHADOW_NONE,
+  SHADOW_UNKNOWN,
+} from './tree/tree-entry.ts';
+import type { TreeEntry } from './tree/tree-entry.ts';
+import { Version, problemInLevels } from './tree/version.ts';
+
+/** A memtable, and what belongs to it. */
+export interface Generation {
+  readonly memtable: MemTable;
+  /** The log from here on is replayed into it. */
+  readonly start: LogPosition;
+  /** By how much it has changed the live bytes of uses of segments, by ordinal. */
+  readonly delta: Map<number, number>;
+  /** By how much it changes the count of keys, as far as that is known. */
+  keyCount: number;
+  /** Names whose entries may not be settled, in the order in which they came; some may be settled or gone. */
+  unsettled: string[];
+}
+
+/** What a checkpoint is made of. */
+export interface CheckpointContent {
+  readonly start: LogPosition;
+  readonly tables: readonly PlacedTable[];
+  readonly rows: readonly SegmentRow[];
+  readonly counters: CheckpointCounters;
+}
+
+/** What a flush found that the range deletes of its memtable hide. */
+export interface RangeShadows {
+  readonly keyCount: number;
+  /** Bytes of records, by ordinal. */
+  readonly pointers: ReadonlyMap<number, number>;
+}
+
+/** Where nothing has been written yet. */
+const ORIGIN: LogPosition = { ordinal: 0, offset: 0, groupIndex: 0 };
 
 /** See the file comment. */
 export class Catalog {
-  readonly index = new TreeIndex();
   readonly segments: SegmentTable;
-  #indexBytes = 0;
+  #active = newGeneration(ORIGIN);
+  #flushing: Generation | undefined;
+  #version = Version.empty();
+  #keyCount = 0;
+  #nextTableNumber = 1;
   #diedBytes = 0;
+  #generation = 0;
+  /** Tables that no version of now has, but the newest checkpoint may. */
+  #dying: TableMeta[] = [];
+  /** Tables that live until the checkpoint with that number is durable. */
+  #dyingBytes = 0;
+  readonly #dyingAt: { readonly checkpoint: number; readonly tables: readonly TableMeta[] }[] = [];
 
   constructor(segmentCount: number) {
     this.segments = new SegmentTable(segmentCount);
   }
 
-  /** What a snapshot of the index would take. */
-  get indexBytes(): number {
-    return this.#indexBytes;
+  get active(): Generation {
+    return this.#active;
+  }
+
+  get flushing(): Generation | undefined {
+    return this.#flushing;
+  }
+
+  get version(): Version {
+    return this.#version;
+  }
+
+  /** The memtables, newest first. */
+  get memtables(): readonly MemTable[] {
+    return this.#flushing === undefined
+      ? [this.#active.memtable]
+      : [this.#active.memtable, this.#flushing.memtable];
+  }
+
+  /** Grows whenever entries move from one source to another. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** Keys there are; exact as far as entries are settled, at most a few too many or too few else. */
+  get keyCount(): number {
+    const pending = this.#active.keyCount + (this.#flushing?.keyCount ?? 0);
+    return Math.max(0, this.#keyCount + pending);
   }
 
   /** Bytes of records that were overwritten or deleted since the start. */
@@ -30,29 +119,236 @@ export class Catalog {
     return this.#diedBytes;
   }
 
-  put(key: string, entry: IndexEntry): void {
-    this.segments.addLive(entry.segment, recordBytesOf(key.length, entry.valueBytes));
-    const before = this.index.set(key, entry);
-    if (before === undefined) this.#indexBytes += indexEntryBytesOf(key.length);
-    else this.#drop(key, before);
+  /** Bytes of records in the log whose pointers are visible, as far as entries are settled. */
+  get liveLogBytes(): number {
+    return this.segments.totalLiveBytes - this.segments.tableBytes;
   }
 
-  delete(key: string): void {
-    const before = this.index.delete(key);
-    if (before === undefined) return;
-    this.#indexBytes -= indexEntryBytesOf(key.length);
-    this.#drop(key, before);
+  /** What records and tables take, and what the memtables will take as tables. */
+  get usedBytes(): number {
+    let bytes = this.segments.totalLiveBytes - this.dyingTableBytes;
+    for (const { entryCount, dataBytes } of this.memtables) {
+      bytes += tableBytesOf(entryCount, dataBytes);
+    }
+    return bytes;
   }
 
-  /** A live record lies elsewhere now. */
-  move(key: string, entry: IndexEntry): void {
-    this.put(key, entry);
-    this.#diedBytes -= recordBytesOf(key.length, entry.valueBytes);
+  /** Bytes of tables that wait for a checkpoint to be let go. */
+  get dyingTableBytes(): number {
+    return this.#dyingBytes;
   }
 
-  #drop(key: string, entry: IndexEntry): void {
-    const bytes = recordBytesOf(key.length, entry.valueBytes);
+  /** What the newest source in memory says of a name. */
+  inMemory(name: string): TreeEntry | undefined {
+    return this.#active.memtable.get(name) ?? this.#flushing?.memtable.get(name);
+  }
+
+  /** A put or delete of a name is durable. */
+  set(name: string, entry: TreeEntry): void {
+    const { memtable, delta } = this.#active;
+    if (entry.kind === ENTRY_POINTER) {
+      const bytes = recordBytesOf(name.length, entry.valueBytes);
+      this.segments.addPointer(entry.ordinal, bytes);
+      addTo(delta, entry.ordinal, bytes);
+    }
+    const before = memtable.set(name, entry);
+    if (before === undefined) {
+      if (memtable.ranges.covers(name)) entry.shadowOrdinal = SHADOW_NONE;
+      else this.#active.unsettled.push(name);
+      this.#active.keyCount += contributionOf(entry);
+      return;
+    }
+    entry.shadowOrdinal = before.shadowOrdinal;
+    entry.shadowBytes = before.shadowBytes;
+    this.#active.keyCount += contributionOf(entry) - contributionOf(before);
+    this.#dropOwn(name, before);
+  }
+
+  /** A live record lies elsewhere now; what it hides is known. */
+  move(name: string, entry: TreeEntry, from: TreeEntry): void {
+    const before = this.#active.memtable.get(name);
+    const diedBytes = this.#diedBytes;
+    this.set(name, entry);
+    if (before === undefined) this.settle(name, entry, from);
+    // It has moved, and not died.
+    this.#diedBytes = diedBytes;
+  }
+
+  /** A range delete is durable. */
+  deleteRange(from: string, to: string): void {
+    const generation = this.#active;
+    for (const { key, entry } of generation.memtable.deleteRange(from, to)) {
+      generation.keyCount -= contributionOf(entry);
+      this.#dropOwn(key, entry);
+      // The flush settles the range as a whole, this name included.
+      if (entry.shadowOrdinal <= 0) continue;
+      if (this.segments.segmentOf(entry.shadowOrdinal) === undefined) continue;
+      this.segments.addPointer(entry.shadowOrdinal, entry.shadowBytes);
+      addTo(generation.delta, entry.shadowOrdinal, entry.shadowBytes);
+    }
+  }
+
+  /**
+   * An entry of a memtable hides this one of an older source (absent: none). A pointer that it hides dies.
+   *
+   * Nothing happens when the entry is settled already.
+   */
+  settle(name: string, entry: TreeEntry, hidden: TreeEntry | undefined): void {
+    if (entry.shadowOrdinal !== SHADOW_UNKNOWN) return;
+    const generation = this.#generationOf(name, entry);
+    if (generation === undefined) return;
+    const before = contributionOf(entry);
+    if (hidden === undefined || hidden.kind === ENTRY_DELETE) {
+      entry.shadowOrdinal = SHADOW_NONE;
+    } else if (hidden.kind === ENTRY_INLINE) {
+      entry.shadowOrdinal = SHADOW_INLINE;
+    } else {
+      entry.shadowOrdinal = hidden.ordinal;
+      entry.shadowBytes = recordBytesOf(name.length, hidden.valueBytes);
+      this.#drop(generation, entry.shadowOrdinal, entry.shadowBytes);
+    }
+    generation.keyCount += contributionOf(entry) - before;
+  }
+
+  /** The active memtable is flushed from now on; the log goes on at `position` with a new one. */
+  rotate(position: LogPosition): Generation {
+    assert(this.#flushing === undefined, 'one memtable is flushed at a time');
+    const rotated = this.#active;
+    this.#flushing = rotated;
+    this.#active = newGeneration(position);
+    this.#generation++;
+    return rotated;
+  }
+
+  /** The flushing memtable, settled, is in these tables. */
+  installFlush(tables: readonly TableMeta[], ranges: RangeShadows): void {
+    const generation = this.#flushing;
+    assert(generation !== undefined, 'no memtable is being flushed');
+    for (const [ordinal, bytes] of ranges.pointers) this.#drop(generation, ordinal, bytes);
+    this.#flushing = undefined;
+    this.#keyCount += generation.keyCount - ranges.keyCount;
+    if (tables.length > 0) {
+      this.#version = this.#version.withChange({ add: [{ level: 0, tables }], remove: [] });
+    }
+    this.#generation++;
+  }
+
+  /** That version stands for the one of now, without those tables. */
+  installChange(version: Version, dead: readonly TableMeta[]): void {
+    this.#version = version;
+    this.#dying.push(...dead);
+    for (const { sizeBytes } of dead) this.#dyingBytes += sizeBytes;
+    this.#generation++;
+  }
+
+  /** A number for a new table. */
+  takeTableNumber(): number {
+    const number = this.#nextTableNumber;
+    this.#nextTableNumber++;
+    return number;
+  }
+
+  /** What a checkpoint that is begun now says. When it is durable, {@link checkpointIsDurable}. */
+  beginCheckpoint(checkpoint: number): CheckpointContent {
+    this.#dyingAt.push({ checkpoint, tables: this.#dying });
+    this.#dying = [];
+    const deltas = [this.#active.delta, this.#flushing?.delta];
+    const rows = this.segments.rows().map((row) => {
+      const delta = deltas.reduce((sum, map) => sum + (map?.get(row.ordinal) ?? 0), 0);
+      assert(row.liveBytes >= delta, 'a memtable has added more than there is');
+      return { ...row, liveBytes: row.liveBytes - delta };
+    });
+    return {
+      start: (this.#flushing ?? this.#active).start,
+      tables: placedTablesOf(this.#version),
+      rows,
+      counters: {
+        keyCount: Math.max(0, this.#keyCount),
+        nextTableNumber: this.#nextTableNumber,
+      },
+    };
+  }
+
+  /** Recovery would start from that checkpoint or a later one: what only earlier ones name is let go. */
+  checkpointIsDurable(checkpoint: number): void {
+    for (;;) {
+      const next = this.#dyingAt[0];
+      if (next === undefined || next.checkpoint > checkpoint) return;
+      this.#dyingAt.shift();
+      for (const { segment, sizeBytes } of next.tables) {
+        this.#dyingBytes -= sizeBytes;
+        this.segments.removeTable(segment, sizeBytes);
+      }
+    }
+  }
+
+  /**
+   * During recovery: the tables that the checkpoint names.
+   *
+   * @returns what is wrong with them, if anything is; then nothing has changed.
+   */
+  restoreTables(tables: readonly PlacedTable[]): string | undefined {
+    const levels: TableMeta[][][] = [];
+    for (const { level, run, meta } of tables) {
+      const runs = (levels[level] ??= []);
+      (runs[run] ??= []).push(meta);
+    }
+    const dense = Array.from(levels, (runs) => Array.from(runs ?? [], (run) => run ?? []));
+    const problem = problemInLevels(dense);
+    if (problem !== undefined) return problem;
+    this.#version = Version.of(0, dense);
+    for (const { meta } of tables) this.segments.restoreTable(meta);
+    return undefined;
+  }
+
+  restoreRow(row: SegmentRow): void {
+    this.segments.restore(row);
+    this.segments.addLive(row.segment, row.liveBytes);
+  }
+
+  restoreCounters({ keyCount, nextTableNumber }: CheckpointCounters): void {
+    this.#keyCount = keyCount;
+    this.#nextTableNumber = nextTableNumber;
+  }
+
+  /** The memtable that still has this very entry for the name. */
+  #generationOf(name: string, entry: TreeEntry): Generation | undefined {
+    if (this.#active.memtable.get(name) === entry) return this.#active;
+    return this.#flushing?.memtable.get(name) === entry ? this.#flushing : undefined;
+  }
+
+  /** An entry of the active memtable is gone, whatever it hides. */
+  #dropOwn(name: string, entry: TreeEntry): void {
+    if (entry.kind !== ENTRY_POINTER) return;
+    this.#drop(this.#active, entry.ordinal, recordBytesOf(name.length, entry.valueBytes));
+  }
+
+  #drop(generation: Generation, ordinal: number, bytes: number): void {
+    if (!this.segments.isKnown(ordinal)) return;
+    // Before the segment may be retired: its delta says what a checkpoint still counts.
+    addTo(generation.delta, ordinal, -bytes);
     this.#diedBytes += bytes;
-    this.segments.removeLive(entry.segment, bytes);
+    this.segments.removePointer(ordinal, bytes);
   }
+}
+
+/** By how much an entry of a memtable changes the count of keys. */
+function contributionOf(entry: TreeEntry): number {
+  const hidesKey = entry.shadowOrdinal > 0 || entry.shadowOrdinal === SHADOW_INLINE;
+  if (entry.kind === ENTRY_DELETE) return hidesKey ? -1 : 0;
+  return hidesKey ? 0 : 1;
+}
+
+function placedTablesOf(version: Version): PlacedTable[] {
+  return version.levels.flatMap(({ runs }, level) =>
+    runs.flatMap((tables, run) => tables.map((meta) => ({ level, run, meta }))),
+  );
+}
+
+function newGeneration(start: LogPosition): Generation {
+  return { memtable: new MemTable(), start, delta: new Map(), keyCount: 0, unsettled: [] };
+}
+
+function addTo(delta: Map<number, number>, ordinal: number, bytes: number): void {
+  delta.set(ordinal, (delta.get(ordinal) ?? 0) + bytes);
 }

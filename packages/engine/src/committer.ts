@@ -2,16 +2,19 @@
  * The commit pipeline: batches wait in a queue; one group is on its way to the device at a time, and
  * while it is, the next one collects.
  *
- * A group is formed when nothing is in flight, so that the index is current: moves of reclaim are
- * compared with it right there and stand in front of the users' batches, which therefore win. After
- * the flush the index changes and the callers are told, in the order of the log.
+ * A group is formed when nothing is in flight, so that the memtables are current: moves of reclaim are
+ * compared with them right there and stand in front of the users' batches, which therefore win. After
+ * the flush the active memtable changes and the callers are told, in the order of the log.
+ *
+ * A batch that might not find room is first looked up in the tree: what it replaces counts for it. Those
+ * that come after it wait behind it.
  *
  * Nothing is ever retried: the first write or flush that fails ends the engine. So does the claim when
  * it is over: what was in flight has an unknown outcome then, and what waits was not written.
  */
-import { assert, AssertionError } from '@dozo/base';
+import { assert, AssertionError, binaryStringOf } from '@dozo/base';
 import { Admission } from './admission.ts';
-import type { PreparedBatch, QueueLoad } from './admission.ts';
+import type { CheckedBatch, PreparedBatch, QueueLoad } from './admission.ts';
 import type { Catalog } from './catalog.ts';
 import type { Counters } from './counters.ts';
 import type { Batch, Lsn } from './engine-types.ts';
@@ -19,16 +22,18 @@ import { ClaimError } from '@dozo/claim';
 import { claimIsOver, engineFailed } from './errors.ts';
 import type { EngineError } from './errors.ts';
 import type { EngineLimits, Geometry } from './geometry.ts';
-import { IndexEntry } from './key-index.ts';
 import { EAGER_BYTES, GROUP_BYTES_MAX, RECLAIM_STEP_BYTES } from './limits.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { Maintenance, Step } from './maintenance.ts';
 import type { Move } from './reclaimer.ts';
-import { RECORD_DELETE, RECORD_INDEX_PAGE, RECORD_PUT } from './record.ts';
+import type { MaybePromise } from './maybe-promise.ts';
+import { RECORD_CHECKPOINT_PAGE, RECORD_DELETE, RECORD_DELETE_RANGE, RECORD_PUT } from './record.ts';
 import { recordBytesOf } from './record.ts';
 import { neededSegments } from './space.ts';
 import type { SpaceClass } from './space.ts';
 import type { TestSwitches } from './test-switches.ts';
+import { ENTRY_DELETE, TreeEntry } from './tree/tree-entry.ts';
+import type { TreeKeeper } from './tree-keeper.ts';
 
 export interface CommitterOptions {
   readonly path: string;
@@ -37,6 +42,9 @@ export interface CommitterOptions {
   readonly log: LogWriter;
   readonly catalog: Catalog;
   readonly maintenance: Maintenance;
+  readonly keeper: TreeKeeper;
+  /** What a key has now. */
+  readonly lookUp: (name: string) => MaybePromise<TreeEntry | undefined>;
   readonly counters: Counters;
   readonly switches: TestSwitches;
   /** A write or flush failed, or the claim is over; called once, when nothing is in flight any more. */
@@ -48,12 +56,16 @@ interface QueuedBatch extends PreparedBatch {
   readonly reject: (error: unknown) => void;
 }
 
-/** A key whose entry changes when the group is durable. */
+/** What changes in the tree when the group is durable. */
 interface Change {
+  /** The key, or where a range delete begins. */
   readonly name: string;
-  /** Absent for a delete. */
-  readonly entry: IndexEntry | undefined;
-  readonly isMove: boolean;
+  /** Absent for a range delete. */
+  readonly entry: TreeEntry | undefined;
+  /** What a move takes the place of. */
+  readonly from: TreeEntry | undefined;
+  /** Where a range delete ends. */
+  readonly rangeEnd: string;
 }
 
 interface Group {
@@ -79,14 +91,24 @@ export class Committer {
   #queuedBytes = 0;
   #queuedChargeBytes = 0;
   #arrivalCount = 0;
+  /** Batches that wait for a look at the tree, before the queue. */
+  #looking: Promise<void> = Promise.resolve();
+  #lookingCount = 0;
+  #lookingBytes = 0;
   #running: Promise<void> | undefined;
+  /** Somebody has asked for a look since the last one began. */
+  #isWanted = false;
+  /** Ends a wait for space. */
+  #wake: (() => void) | undefined;
   #failure: EngineError | undefined;
   #isOutcomeUnknown = false;
   #lastLsn: number;
 
   constructor(options: CommitterOptions) {
     this.#options = options;
-    this.#admission = new Admission({ ...options, seed: options.log.seed });
+    const { keeper, log } = options;
+    const settle = (): Promise<void> => keeper.settle();
+    this.#admission = new Admission({ ...options, settle, seed: log.seed });
     this.#lastLsn = options.log.nextLsn - 1;
   }
 
@@ -105,25 +127,58 @@ export class Committer {
     if (batch.length === 0) return Promise.resolve(this.#lastLsn as Lsn);
     // What the executor throws rejects the promise.
     return new Promise((resolve, reject) => {
-      const prepared = this.#admission.prepare(batch, this.#load);
-      this.#queue.push({ ...prepared, resolve, reject });
-      this.#queuedBytes += prepared.bytes;
-      this.#queuedChargeBytes += prepared.chargeBytes;
-      this.#arrivalCount++;
-      if (this.#options.switches.acknowledgeBeforeWrite === true) resolve(this.#lastLsn as Lsn);
-      this.start();
+      const load = this.#load;
+      const checked = this.#admission.check(batch, load);
+      // Whoever comes while others wait for a look at the tree waits behind them: the order stays.
+      const spaceClass =
+        this.#lookingCount > 0 ? undefined : this.#admission.spaceClassOf(checked, load);
+      if (spaceClass === undefined) this.#look(checked, resolve, reject);
+      else this.#enqueue({ ...checked, spaceClass, resolve, reject });
+    });
+  }
+
+  #enqueue(batch: QueuedBatch): void {
+    this.#queue.push(batch);
+    this.#queuedBytes += batch.bytes;
+    this.#queuedChargeBytes += batch.chargeBytes;
+    this.#arrivalCount++;
+    this.start();
+  }
+
+  /** Looks in the tree how much room a batch takes in the end, one batch after the other. */
+  #look(
+    checked: CheckedBatch,
+    resolve: (lsn: Lsn) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    this.#lookingCount++;
+    this.#lookingBytes += checked.bytes;
+    this.#looking = this.#looking.then(async () => {
+      try {
+        const known = this.#admission.spaceClassOf(checked, this.#load);
+        const spaceClass = known ?? (await this.#admission.lookForSpace(checked, () => this.#load));
+        if (this.#failure !== undefined) throw this.#failure;
+        this.#enqueue({ ...checked, spaceClass, resolve, reject });
+      } catch (error) {
+        reject(error);
+      } finally {
+        this.#lookingCount--;
+        this.#lookingBytes -= checked.bytes;
+      }
     });
   }
 
   /** Runs the pipeline until there is nothing to do, if it does not run already. */
   start(): void {
+    this.#isWanted = true;
+    this.#wake?.();
     if (this.#running !== undefined || this.#failure !== undefined) return;
     this.#running = this.#run().then(
       () => {
         this.#running = undefined;
         if (this.#failure !== undefined) return;
         // Something may have come between the last look and here.
-        if (this.#queueLength > 0) this.start();
+        if (this.#queueLength > 0 || this.#isWanted) this.start();
       },
       (error: unknown) => {
         this.#running = undefined;
@@ -151,14 +206,15 @@ export class Committer {
 
   /** Resolves when everything that was accepted has been committed, or the engine has failed. */
   async drain(): Promise<void> {
+    await this.#looking;
     this.start();
     while (this.#running !== undefined) await this.#running;
   }
 
   get #load(): QueueLoad {
     return {
-      batchCount: this.#queueLength,
-      bytes: this.#queuedBytes,
+      batchCount: this.#queueLength + this.#lookingCount,
+      bytes: this.#queuedBytes + this.#lookingBytes,
       chargeBytes: this.#queuedChargeBytes,
     };
   }
@@ -174,6 +230,7 @@ export class Committer {
       // checksums of what they bring next are computed while it writes.
       if (this.#queuedBytes < EAGER_BYTES) await this.#settle();
       if (this.#isOver()) return;
+      this.#isWanted = false;
       if (log.isSlotDue) await log.updateSlot();
       if (!log.hasReservedSegment && log.isConfirming) await log.confirmed();
       const needed = maintenance.prepare();
@@ -190,7 +247,7 @@ export class Committer {
           await log.updateSlot();
           continue;
         }
-        if (!(await this.#waitForReaders())) this.#refuseHead();
+        await this.#waitForSpace();
         continue;
       }
       // The next step is read while this group is written.
@@ -205,6 +262,7 @@ export class Committer {
         throw error;
       }
       this.#apply(group);
+      this.#options.keeper.look();
       if (preparation !== undefined) await preparation;
     }
   }
@@ -234,11 +292,12 @@ export class Committer {
     const step = this.#currentStep();
     if (step === 'void') return 'again';
     let isBegun = false;
-    if (step !== undefined && this.#begin(this.#stepBytes(step), 'maintenance', step)) {
+    const stepClass = step?.kind === 'moves' ? 'moves' : 'checkpoint';
+    if (step !== undefined && this.#begin(this.#stepBytes(step), stepClass, step)) {
       isBegun = true;
       this.#addStep(group, step);
     }
-    for (;;) {
+    while (!this.#options.keeper.isStalled) {
       const batch = this.#queue[this.#queueHead];
       if (batch === undefined) break;
       if (isBegun) {
@@ -256,12 +315,17 @@ export class Committer {
     return isBegun ? group : undefined;
   }
 
-  /** The step that is ready, without the moves of records that have died since they were read. */
+  /** The step that is ready, without the moves of records that have died since they were looked up. */
   #currentStep(): Step | 'void' | undefined {
     const { maintenance, catalog, switches } = this.#options;
     const { step } = maintenance;
     if (step?.kind !== 'moves' || switches.moveBlindly === true) return step;
-    step.moves = step.moves.filter(({ name, entry }) => catalog.index.get(name) === entry);
+    // Entries have gone from one source to another since: they must be looked up again.
+    if (step.generation !== catalog.generation) return undefined;
+    step.moves = step.moves.filter(({ name, entry }) => {
+      const known = catalog.inMemory(name);
+      return known === undefined || known === entry;
+    });
     if (step.moves.length > 0) return step;
     maintenance.take([]);
     maintenance.committed();
@@ -270,7 +334,7 @@ export class Committer {
 
   /** Begins a group with room for so much, in the open segment or the next; false: no room. */
   #begin(bytes: number, spaceClass: SpaceClass, step?: Step): boolean {
-    const { log, catalog, geometry } = this.#options;
+    const { log, catalog } = this.#options;
     const publishing = step?.kind === 'publish' ? step.finish() : undefined;
     if (bytes <= log.roomBytes) {
       if (!this.#mayWrite(spaceClass)) return false;
@@ -278,7 +342,7 @@ export class Committer {
       if (publishing !== undefined || step?.kind === 'manifest') log.publish(publishing);
       return true;
     }
-    const needed = neededSegments(spaceClass, catalog.indexBytes, geometry);
+    const needed = neededSegments(spaceClass);
     if (!log.hasReservedSegment || catalog.segments.availableCount < needed) return false;
     assert(bytes <= log.freshRoomBytes || publishing !== undefined, 'too long for a segment');
     log.beginSegment(publishing);
@@ -287,9 +351,7 @@ export class Committer {
 
   /** Whether a class may use room in the open segment, which maintenance may be in need of. */
   #mayWrite(spaceClass: SpaceClass): boolean {
-    const { catalog, geometry } = this.#options;
-    const needed = neededSegments(spaceClass, catalog.indexBytes, geometry);
-    return catalog.segments.availableCount >= needed - 1;
+    return this.#options.catalog.segments.availableCount >= neededSegments(spaceClass) - 1;
   }
 
   #stepBytes(step: Step): number {
@@ -309,7 +371,7 @@ export class Committer {
     }
     if (step.kind === 'page') {
       const { value, checksums, number: lsn } = step;
-      const record = { type: RECORD_INDEX_PAGE, key: EMPTY, value, checksums, lsn } as const;
+      const record = { type: RECORD_CHECKPOINT_PAGE, key: EMPTY, value, checksums, lsn } as const;
       const offset = log.add(record);
       const segment = log.groupSegment;
       const ordinal = this.#options.catalog.segments.ordinalOf(segment);
@@ -323,6 +385,7 @@ export class Committer {
 
   #addMoves(group: Group, moves: readonly Move[]): readonly Move[] {
     const { log, counters } = this.#options;
+    const ordinal = this.#options.catalog.segments.ordinalOf(log.groupSegment);
     let movedBytes = 0;
     for (let index = 0; index < moves.length; index++) {
       const move = moves[index] as Move;
@@ -333,8 +396,8 @@ export class Committer {
         move.encoded === undefined
           ? log.add({ ...move, type: RECORD_PUT, lsn })
           : log.addEncoded(move.encoded, lsn);
-      const entry = new IndexEntry(log.groupSegment, offset, valueBytes, lsn);
-      group.changes.push({ name: move.name, entry, isMove: true });
+      const entry = TreeEntry.pointer(lsn, valueBytes, ordinal, offset);
+      group.changes.push({ name: move.name, entry, from: move.entry, rangeEnd: '' });
       movedBytes += bytes;
       counters.bytesMoved += bytes;
     }
@@ -345,31 +408,37 @@ export class Committer {
     const { log } = this.#options;
     const lsn = log.nextLsn as Lsn;
     log.nextLsn++;
-    const segment = log.groupSegment;
-    for (const { key, name, value, checksums } of batch.operations) {
-      if (value === undefined) {
-        log.add({ type: RECORD_DELETE, key, value: EMPTY, checksums, lsn });
-        group.changes.push({ name, entry: undefined, isMove: false });
-      } else {
-        const offset = log.add({ type: RECORD_PUT, key, value, checksums, lsn });
-        const entry = new IndexEntry(segment, offset, value.length, lsn);
-        group.changes.push({ name, entry, isMove: false });
+    const ordinal = this.#options.catalog.segments.ordinalOf(log.groupSegment);
+    for (const { type, key, name, value, checksums, inline } of batch.operations) {
+      const offset = log.add({ type, key, value, checksums, lsn });
+      if (type === RECORD_DELETE_RANGE) {
+        const rangeEnd = binaryStringOf(value);
+        group.changes.push({ name, entry: undefined, from: undefined, rangeEnd });
+        continue;
       }
+      const entry =
+        type === RECORD_DELETE
+          ? TreeEntry.delete(lsn)
+          : inline === undefined
+            ? TreeEntry.pointer(lsn, value.length, ordinal, offset)
+            : TreeEntry.inline(lsn, inline);
+      group.changes.push({ name, entry, from: undefined, rangeEnd: '' });
     }
     group.batches.push({ batch, lsn });
   }
 
   #apply(group: Group): void {
     const { catalog, counters, maintenance, log, switches } = this.#options;
-    for (const { name, entry, isMove } of group.changes) {
+    for (const { name, entry, from, rangeEnd } of group.changes) {
       if (entry === undefined) {
-        counters.deleteCount++;
-        catalog.delete(name);
-      } else if (isMove) {
-        catalog.move(name, entry);
+        counters.deleteRangeCount++;
+        catalog.deleteRange(name, rangeEnd);
+      } else if (from !== undefined) {
+        catalog.move(name, entry, from);
       } else {
-        counters.putCount++;
-        catalog.put(name, entry);
+        if (entry.kind === ENTRY_DELETE) counters.deleteCount++;
+        else counters.putCount++;
+        catalog.set(name, entry);
       }
     }
     group.onDurable?.();
@@ -393,13 +462,22 @@ export class Committer {
     batch.reject(this.#admission.full(batch.chargeBytes, this.#load));
   }
 
-  /** Waits for reads that hold space back; false when none do. */
-  async #waitForReaders(): Promise<boolean> {
-    const { segments } = this.#options.catalog;
-    const leaving = segments.nextRelease();
-    if (leaving === undefined) return false;
-    await leaving;
-    return true;
+  /** Nothing can be written now: waits for what may change that, or refuses the batch at the head. */
+  async #waitForSpace(): Promise<void> {
+    const { catalog, keeper } = this.#options;
+    const changes = [keeper.nextChange(), catalog.segments.nextRelease()].filter(
+      (change) => change !== undefined,
+    );
+    if (changes.length === 0) {
+      this.#refuseHead();
+      return;
+    }
+    // A table may wait for a segment that only the next write of the slot reserves.
+    const woken = new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    if (!this.#isWanted) await Promise.race([...changes, woken]);
+    this.#wake = undefined;
   }
 
   #leaveQueue(batch: QueuedBatch): void {

@@ -1,8 +1,8 @@
 /**
  * The face of the engine: an ordered key-value store on one device.
  *
- * Everything here will stay when the ordered index in memory gives way to a merge tree: reads are
- * asynchronous although the index could answer some of them at once.
+ * Memory is bounded by configuration, not by the number of keys, so every read is asynchronous, although
+ * memory answers many at once.
  */
 import type { Brand } from '@dozo/base';
 import type { FencedClaim } from './claim-history.ts';
@@ -14,10 +14,14 @@ import type { EngineError } from './errors.ts';
  */
 export type Lsn = Brand<number, 'Lsn'>;
 
-/** One change. Keys are `[1, KEY_BYTES_MAX]` bytes, values `[0, VALUE_BYTES_MAX]` bytes. */
+/**
+ * One change. Keys are `[1, KEY_BYTES_MAX]` bytes, values `[0, VALUE_BYTES_MAX]` bytes. `delete-range`
+ * deletes all keys in `[from, to)`, at the cost of one delete; both bounds are keys, `from` below `to`.
+ */
 export type Operation =
   | { readonly kind: 'put'; readonly key: Uint8Array; readonly value: Uint8Array }
-  | { readonly kind: 'delete'; readonly key: Uint8Array };
+  | { readonly kind: 'delete'; readonly key: Uint8Array }
+  | { readonly kind: 'delete-range'; readonly from: Uint8Array; readonly to: Uint8Array };
 
 /**
  * Changes that happen together or not at all, in order; a later one on the same key wins. Deleting

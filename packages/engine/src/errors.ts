@@ -64,7 +64,7 @@ export type EngineRefusal =
       readonly sizeBytes: number;
       readonly limitBytes: number;
     }
-  | { readonly code: 'KEY_EMPTY' }
+  | { readonly code: 'KEY_EMPTY' | 'RANGE_EMPTY' }
   | { readonly code: 'ENGINE_CLOSED' | 'SNAPSHOT_CLOSED' }
   /** A write or flush failed; whether what was in flight is durable is not known. */
   | { readonly code: 'ENGINE_FAILED'; readonly path: string; readonly reason: string }

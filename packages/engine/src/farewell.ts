@@ -11,6 +11,7 @@ import type { Claim } from '@dozo/claim';
 import type { Committer } from './committer.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { QuarantineRelease } from './quarantine-release.ts';
+import type { TreeKeeper } from './tree-keeper.ts';
 
 /** A slot that cannot be written is the device's failure, although the claim is the first to see it. */
 export function deviceFaultOf(error: unknown): unknown {
@@ -39,13 +40,15 @@ export async function finish(parts: {
   readonly clock: Clock;
   readonly log: LogWriter;
   readonly committer: Committer;
+  readonly keeper: TreeKeeper;
   readonly release: QuarantineRelease;
   readonly cause: unknown;
 }): Promise<void> {
-  const { claim, device, clock, log, committer, release, cause } = parts;
+  const { claim, device, clock, log, committer, keeper, release, cause } = parts;
   let isTooLate = false;
   const work = async (): Promise<void> => {
     await committer.end(cause);
+    await keeper.end();
     await release.end();
     await log.endDiscarding();
     if (isTooLate) return;

@@ -33,7 +33,7 @@ export const SEGMENT_PAYLOAD_BYTES_FLOOR = 32 * KIB;
 export const SEGMENT_COUNT_WANTED = 32;
 
 /** With fewer segments than this the reserve leaves nothing for data. */
-export const SEGMENT_COUNT_MIN = 8;
+export const SEGMENT_COUNT_MIN = 12;
 
 /** Segments of a device of 4 PiB; keeps the table of segments in memory below 2 GiB. */
 export const SEGMENT_COUNT_MAX = 64 * MIB;
@@ -59,11 +59,56 @@ export const QUEUED_BYTES_MAX = 256 * MIB;
 /** Batches that may wait for a commit. */
 export const QUEUED_BATCHES_MAX = 65_536;
 
-/** Bytes of one index page: what one step of a checkpoint writes, about 2 ms of work. */
-export const INDEX_PAGE_BYTES = 256 * KIB;
+/** Bytes of one checkpoint page: what one step of a checkpoint writes, about 2 ms of work. */
+export const CHECKPOINT_PAGE_BYTES = 256 * KIB;
+
+/** Values below this length stand in the tree, longer ones stay in the log: see decision 0077. */
+export const INLINE_VALUE_BYTES_MAX = 512;
+
+/** Heap that a memtable takes before it is flushed, on devices with segments of 64 MiB. */
+export const MEMTABLE_BYTES_MAX = 32 * MIB;
+
+/** Heap that a memtable takes before it is flushed, on the smallest devices of tests. */
+export const MEMTABLE_BYTES_MIN = 16 * KIB;
+
+/** Bytes of a table, on the smallest devices of tests: some blocks of entries, filter and index. */
+export const TABLE_BYTES_MIN = 16 * KIB;
+
+/** A segment takes so many tables. */
+export const TABLES_PER_SEGMENT = 16;
+
+/** Runs of level 0 at which writes wait for compaction: every read may have to ask each. */
+export const LEVEL_ZERO_RUNS_STALL = 20;
+
+/** Bytes of a table that one step of a merge makes: about a millisecond of work. */
+export const MERGE_STEP_BYTES = 128 * KIB;
+
+/** Bytes that a merge reads of each of its runs at once. */
+export const MERGE_READ_BYTES = 256 * KIB;
+
+/** Bytes of one write of a table: commits of the log get their turn after each. */
+export const TABLE_WRITE_BYTES = 512 * KIB;
+
+/** Bytes of blocks of tables that are kept in memory unless told otherwise. */
+export const CACHE_BYTES_DEFAULT = 64 * MIB;
+
+/** The log since the last flush may have so many segments before the memtable is flushed for its sake. */
+export const REPLAY_SEGMENTS_MAX = 4;
+
+/** What background work may do in one go before others get their turn, in ms. */
+export const STEP_MS_MAX = 2;
+
+/** After so long without a write it is looked up what the last ones have replaced, in ms. */
+export const SETTLE_IDLE_MS = 20;
+
+/** Keys that are looked up together to settle entries or to find what is live in a segment. */
+export const LOOKUPS_AT_ONCE = 128;
 
 /** Bytes of records that reclaim moves with one group. */
 export const RECLAIM_STEP_BYTES = 1 * MIB;
+
+/** Pointers that a verification collects before it reads what they point to, in order of place. */
+export const VERIFY_POINTERS_AT_ONCE = 32_768;
 
 /** Bytes of one read while the log is walked. */
 export const WALK_WINDOW_BYTES = 4 * MIB;
@@ -93,6 +138,9 @@ export const TABLE_RUN_BYTES = 512 * KIB;
 /** Segments in the reservation of a claim on a device of any size. */
 export const RESERVATION_SEGMENTS_MIN = 4;
 
+/** Segments that tables are written to at once: the open one, and those with writes on their way. */
+export const OPEN_TABLE_SEGMENTS_MAX = 4;
+
 /** A device reserves one segment in so many for the next writes. */
 export const RESERVATION_SHARE = 256;
 
@@ -105,8 +153,11 @@ export const DISCARD_SEGMENTS_MAX = 64;
 export const DISCARD_FREE_MIN = 8;
 export const DISCARD_FREE_SHARE = 16;
 
-/** Segments that are never counted as usable: for reclaim, index snapshots, deletes and the log. */
-export const RESERVE_SEGMENTS_MIN = 4;
+/**
+ * Segments that are never counted as usable: the open ones of the log and of tables, and what must be
+ * available before a put opens another, see `space.ts`.
+ */
+export const RESERVE_SEGMENTS_MIN = 7;
 
 /** Part of the other segments that live data can take: what is left over keeps reclaim cheap. */
 export const SEGMENT_FILL = 0.9;

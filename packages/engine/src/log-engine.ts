@@ -30,6 +30,8 @@ import type { QuarantineRelease } from './quarantine-release.ts';
 import type { Reading } from './reading.ts';
 import { usableBytesOf } from './space.ts';
 import type { Superblock } from './superblock.ts';
+import type { TreeAccess } from './tree-access.ts';
+import type { TreeKeeper } from './tree-keeper.ts';
 import { verifyDevice } from './verify.ts';
 
 /** What `openEngine` puts together. */
@@ -41,6 +43,8 @@ export interface EngineParts {
   readonly log: LogWriter;
   readonly maintenance: Maintenance;
   readonly committer: Committer;
+  readonly keeper: TreeKeeper;
+  readonly tree: TreeAccess;
   readonly reading: Reading;
   readonly counters: Counters;
   readonly life: Life;
@@ -101,9 +105,9 @@ export class LogEngine implements Engine {
       },
       deviceBytes: geometry.deviceBytes,
       usableBytes: usableBytesOf(geometry, catalog.segments.quarantinedCount),
-      liveBytes: catalog.segments.totalLiveBytes,
+      liveBytes: catalog.usedBytes,
       availableBytes: committer.availableBytes,
-      keyCount: catalog.index.size,
+      keyCount: catalog.keyCount,
       segmentCount: geometry.segmentCount,
       segmentBytes: geometry.segmentPayloadBytes,
       freeSegmentCount: catalog.segments.availableCount,
@@ -121,7 +125,7 @@ export class LogEngine implements Engine {
       readonly signal?: AbortSignal;
     } = {},
   ): Promise<VerifyReport> {
-    const { superblock, claim, source, catalog, log, life, counters } = this.#parts;
+    const { superblock, claim, source, catalog, log, life, counters, tree, reading } = this.#parts;
     life.assertServing();
     const epoch = catalog.segments.enter(false);
     try {
@@ -131,7 +135,9 @@ export class LogEngine implements Engine {
         catalog,
         parts: log.parts,
         pages: log.pages,
-        snapshot: log.snapshotNumber,
+        checkpointNumber: log.checkpointNumber,
+        tree,
+        records: reading.records,
         checkpoint: claim.slot.checkpoint,
         onProgress: options.onProgress,
         signal: options.signal,
@@ -151,16 +157,17 @@ export class LogEngine implements Engine {
   }
 
   async #close(): Promise<void> {
-    const { committer, maintenance, log, catalog, superblock, life, release } = this.#parts;
+    const { committer, keeper, log, superblock, life, release } = this.#parts;
     await release.end();
     await committer.drain();
     if (this.#isOver()) return life.finished;
     const { segmentPayloadBytes } = superblock.geometry;
     const worthBytes = Math.min(CLOSING_REPLAY_BYTES_MIN, segmentPayloadBytes / 8);
-    if (log.replayBytes > worthBytes + catalog.indexBytes / 2 && !maintenance.isSnapshotRunning) {
-      maintenance.requestSnapshot();
-      await committer.drain();
-    }
+    if (log.replayBytes > worthBytes) await keeper.flush();
+    // What has become part of the tree by now gets its checkpoint.
+    await committer.drain();
+    await keeper.end();
+    await committer.drain();
     if (this.#isOver()) return life.finished;
     try {
       await log.release();

@@ -29,6 +29,7 @@ import { GroupBuilder, GROUP_HEADER_BYTES, padded } from './group.ts';
 import { HistoryKeeper } from './history-keeper.ts';
 import { BLOCK_BYTES, GROUP_BUFFERS_MAX } from './limits.ts';
 import { encodeManifest, manifestBytesOf } from './manifest.ts';
+import type { LogPosition } from './log-position.ts';
 import type { LogPart, Manifest, PagePlace } from './manifest.ts';
 import { RECORD_MANIFEST, recordBytesOf, valueChecksums } from './record.ts';
 import type { NewRecord } from './record.ts';
@@ -39,26 +40,12 @@ import { encodeSegmentHeader } from './segment-header.ts';
 import type { Superblock } from './superblock.ts';
 import type { TestSwitches } from './test-switches.ts';
 
-/** A place between two groups of the log. */
-export interface LogPosition {
-  readonly ordinal: number;
-  /** Byte offset in the segment. */
-  readonly offset: number;
-  readonly groupIndex: number;
-}
-
-/** An index snapshot whose pages are all durable. */
-export interface FinishedSnapshot {
+/** A checkpoint whose pages are all durable. */
+export interface FinishedCheckpoint {
   readonly number: number;
-  /** Where the log stood when it was begun: replay starts there. */
+  /** Replay starts there. */
   readonly start: LogPosition;
   readonly pages: readonly PagePlace[];
-}
-
-/** A length of log. */
-interface ReplayExtent {
-  readonly bytes: number;
-  readonly segmentCount: number;
 }
 
 export interface LogWriterOptions {
@@ -89,20 +76,25 @@ const STAGING_BYTES = 1024 * 1024;
 export class LogWriter {
   readonly seed: number;
   nextLsn: number;
+  /** Bytes of groups that were appended since the engine was opened. */
+  appendedBytes = 0;
+  /** Told when there may be more segments for tables. */
+  onSegments: () => void = () => undefined;
   readonly #options: LogWriterOptions;
   readonly #catalog: Catalog;
   readonly #builder = new GroupBuilder(STAGING_BYTES);
   #current: OpenSegment | undefined;
   /** The segment that the group under construction begins. */
   #opening: OpenSegment | undefined;
-  #publishing: FinishedSnapshot | undefined;
+  #publishing: FinishedCheckpoint | undefined;
   #parts: LogPart[];
   #pages: readonly PagePlace[];
-  #replayAtPublish: ReplayExtent;
-  #snapshot: number;
-  #lastSnapshot: number;
+  #checkpoint: number;
+  #lastCheckpoint: number;
   #nextOrdinal: number;
   readonly #reservation: Reservation;
+  /** Segments that tables are written to. */
+  #tableSegments: readonly number[] = [];
   readonly #keeper: HistoryKeeper;
   #discarder: Discarder | undefined;
   /** Where the newest durable manifest lies, if the slot does not say so yet. */
@@ -118,12 +110,14 @@ export class LogWriter {
     this.#nextOrdinal = recovered.nextOrdinal;
     this.#parts = [...recovered.parts];
     this.#pages = recovered.pages;
-    this.#replayAtPublish = extentOf(recovered.pages);
-    this.#snapshot = recovered.snapshot;
-    this.#lastSnapshot = recovered.lastSnapshot;
+    this.#checkpoint = recovered.checkpoint;
+    this.#lastCheckpoint = recovered.lastCheckpoint;
     const { claim, switches } = options;
     const { segments } = this.#catalog;
-    this.#reservation = new Reservation({ claim, segments, switches });
+    const onConfirmed = (): void => {
+      this.onSegments();
+    };
+    this.#reservation = new Reservation({ claim, segments, switches, onConfirmed });
     this.#keeper = new HistoryKeeper(claim, segments, recovered.history);
   }
 
@@ -166,17 +160,9 @@ export class LogWriter {
     return this.#pages;
   }
 
-  /** By how much the part of the log that recovery replays has grown since the last snapshot. */
-  get replayGrowth(): ReplayExtent {
-    const { bytes, segmentCount } = this.#replayAtPublish;
-    return {
-      bytes: this.replayBytes - bytes,
-      segmentCount: this.#parts.length - segmentCount,
-    };
-  }
-
-  get snapshotNumber(): number {
-    return this.#snapshot;
+  /** Number of the newest durable checkpoint, 0 for none. */
+  get checkpointNumber(): number {
+    return this.#checkpoint;
   }
 
   /** The closed parts that recovery would replay, and the part in the open segment. */
@@ -220,6 +206,30 @@ export class LogWriter {
     return this.#isSlotStale || this.#reservation.isDue;
   }
 
+  /** A number for a new checkpoint. */
+  nextCheckpointNumber(): number {
+    this.#lastCheckpoint++;
+    return this.#lastCheckpoint;
+  }
+
+  /**
+   * A segment of the reservation for tables; `undefined` when none is confirmed. It stays in the slot
+   * until {@link closeTableSegment}.
+   */
+  takeTableSegment(ordinal: number): number | undefined {
+    if (!this.#reservation.hasSegment) return undefined;
+    const segment = this.#reservation.take();
+    this.#catalog.segments.open(segment, ordinal, this.seed, 'tables');
+    this.#tableSegments = [...this.#tableSegments, segment];
+    return segment;
+  }
+
+  /** Nothing will be written to that segment any more, up to `end` it holds tables. */
+  closeTableSegment(segment: number, end: number): void {
+    this.#tableSegments = this.#tableSegments.filter((other) => other !== segment);
+    this.#catalog.segments.close(segment, end);
+  }
+
   /** Whether the slot should be written when there is nothing else to do. */
   get isDiscardDue(): boolean {
     return this.#discarder?.isDue ?? false;
@@ -235,12 +245,6 @@ export class LogWriter {
     await this.#discarder?.end();
   }
 
-  /** A number for a new index snapshot. */
-  nextSnapshotNumber(): number {
-    this.#lastSnapshot++;
-    return this.#lastSnapshot;
-  }
-
   /** Begins a group in the open segment. */
   beginGroup(): void {
     this.#builder.begin();
@@ -249,7 +253,7 @@ export class LogWriter {
   }
 
   /** Begins a group, and with it the next segment of the reservation. */
-  beginSegment(publishing?: FinishedSnapshot): void {
+  beginSegment(publishing?: FinishedCheckpoint): void {
     const segment = this.#reservation.take();
     this.beginGroup();
     this.#catalog.segments.open(segment, this.#nextOrdinal, this.seed);
@@ -265,8 +269,8 @@ export class LogWriter {
     this.publish(publishing);
   }
 
-  /** Adds a manifest as the group's first record, with a new index snapshot if one is given. */
-  publish(finished: FinishedSnapshot | undefined): void {
+  /** Adds a manifest as the group's first record, with a new checkpoint if one is given. */
+  publish(finished: FinishedCheckpoint | undefined): void {
     assert(this.#builder.recordCount === 0, 'a manifest is the first record of its group');
     const value = encodeManifest(this.#manifest(finished));
     this.#keeper.wroteManifest();
@@ -388,7 +392,12 @@ export class LogWriter {
     return {
       ...(this.#manifestPlace === undefined ? {} : { checkpoint: this.#manifestPlace }),
       ...(current === undefined ? {} : { logEnd: this.#logEnd(current) }),
-      reservation: [...open, ...this.#reservation.segments, ...(this.#discarder?.segments ?? [])],
+      reservation: [
+        ...open,
+        ...this.#tableSegments,
+        ...this.#reservation.segments,
+        ...(this.#discarder?.segments ?? []),
+      ],
     };
   }
 
@@ -399,6 +408,7 @@ export class LogWriter {
     const { segments } = this.#catalog;
     segments.setNeeded(new Set([...this.#parts.map(({ segment }) => segment), current.segment]));
     segments.setPages(this.#pages);
+    this.#catalog.checkpointIsDurable(this.#checkpoint);
     this.#keeper.slotIsDurable();
   }
 
@@ -417,7 +427,7 @@ export class LogWriter {
     if (published !== undefined) {
       this.#parts = partsSince(this.#parts, published.start);
       this.#pages = published.pages;
-      this.#snapshot = published.number;
+      this.#checkpoint = published.number;
       if (target.ordinal === published.start.ordinal) {
         target.partStart = published.start.offset;
         target.firstGroup = published.start.groupIndex;
@@ -426,18 +436,16 @@ export class LogWriter {
     }
     target.offset += sizeBytes;
     target.groupIndex++;
-    if (published !== undefined) {
-      this.#replayAtPublish = { bytes: this.replayBytes, segmentCount: this.#parts.length };
-    }
+    this.appendedBytes += sizeBytes;
   }
 
   /** The manifest as of the group under construction: everything before that group is closed. */
-  #manifest(finished: FinishedSnapshot | undefined): Manifest {
+  #manifest(finished: FinishedCheckpoint | undefined): Manifest {
     const parts = this.#closedParts();
     return {
       nextLsn: this.nextLsn,
       nextOrdinal: this.#nextOrdinal,
-      snapshot: finished?.number ?? this.#snapshot,
+      checkpoint: finished?.number ?? this.#checkpoint,
       pages: finished?.pages ?? this.#pages,
       parts: finished === undefined ? parts : partsSince(parts, finished.start),
       history: this.#keeper.current,
@@ -492,13 +500,6 @@ export class LogWriter {
   get #strideBytes(): number {
     return this.#options.superblock.geometry.segmentStrideBytes;
   }
-}
-
-/** What the pages of a snapshot take at least: all that is known of the time when it was published. */
-function extentOf(pages: readonly PagePlace[]): ReplayExtent {
-  let bytes = 0;
-  for (const page of pages) bytes += page.valueBytes;
-  return { bytes, segmentCount: new Set(pages.map(({ segment }) => segment)).size };
 }
 
 /** What of the parts lies at or after a place in the log. */

@@ -1,43 +1,55 @@
 /**
- * What the log does besides what it is asked: index snapshots, and emptying segments.
+ * What the log does besides what it is asked: checkpoints, and emptying segments.
  *
  * Work is done in small steps that ride in the groups of the users' batches, or in groups of their own
- * when there are none. A step is prepared (read, checked, encoded) while the group before it is on its
+ * when there are none. A step is prepared (read, looked up, encoded) while the group before it is on its
  * way to the device.
  *
- * An index snapshot is written when the log since the last one is long, or when it holds dead bytes
- * that cannot be freed otherwise. A segment is emptied when few are free; the one with the fewest live
- * bytes first. Both end by themselves: an effort that frees nothing is not repeated before something
- * has died.
+ * A checkpoint is written after the tree has changed: it makes the log before the memtables superfluous,
+ * and gives back the tables that are not part of the tree any more. A segment is emptied when few are
+ * free: one of the log by moving its records, one of tables by having them copied elsewhere; the one with
+ * the fewest live bytes first. If dead bytes can only be freed by a shorter replay, the memtable is flushed.
+ * All of that ends by itself: an effort that frees nothing is not repeated before something has died.
  */
 import { assert } from '@dozo/base';
 import type { Catalog } from './catalog.ts';
+import { CheckpointWriter } from './checkpoint-writer.ts';
 import type { Counters } from './counters.ts';
 import { segmentCapacityOf } from './geometry.ts';
 import type { Geometry } from './geometry.ts';
-import { INDEX_PAGE_BYTES } from './limits.ts';
-import type { FinishedSnapshot, LogWriter } from './log-writer.ts';
+import { CHECKPOINT_PAGE_BYTES } from './limits.ts';
+import type { FinishedCheckpoint, LogWriter } from './log-writer.ts';
 import type { LogSource } from './log-walk.ts';
 import type { PagePlace } from './manifest.ts';
+import type { MaybePromise } from './maybe-promise.ts';
+import type { Pace } from './pacer.ts';
 import { valueChecksums } from './record.ts';
 import { Reclaimer } from './reclaimer.ts';
-import type { Move } from './reclaimer.ts';
-import { SnapshotWriter } from './snapshot-writer.ts';
+import type { Move, Moves } from './reclaimer.ts';
 import { neededSegments } from './space.ts';
+import type { TreeEntry } from './tree/tree-entry.ts';
+
+/** Live records on their way. */
+interface MovesStep {
+  readonly kind: 'moves';
+  moves: readonly Move[];
+  /** See `Catalog.generation`: with another one they must be looked up again. */
+  readonly generation: number;
+}
 
 /** What the next group may carry. */
 export type Step =
-  | { readonly kind: 'moves'; moves: readonly Move[] }
+  | MovesStep
   | {
       readonly kind: 'page';
-      /** Number of the snapshot. */
+      /** Number of the checkpoint. */
       readonly number: number;
       readonly value: Uint8Array;
       readonly checksums: readonly number[];
       readonly onDurable: (place: PagePlace) => void;
     }
-  | { readonly kind: 'publish'; readonly finish: () => FinishedSnapshot }
-  /** A manifest with the snapshot of before: to make durable what it remembers besides. */
+  | { readonly kind: 'publish'; readonly finish: () => FinishedCheckpoint }
+  /** A manifest with the checkpoint of before: to make durable what it remembers besides. */
   | { readonly kind: 'manifest' };
 
 export interface MaintenanceOptions {
@@ -46,11 +58,23 @@ export interface MaintenanceOptions {
   readonly source: LogSource;
   readonly counters: Counters;
   readonly geometry: Geometry;
+  readonly pacer: Pace;
+  /** What a key has now. */
+  readonly lookUp: (name: string) => MaybePromise<TreeEntry | undefined>;
+  /** The tree's own background work; it asks for checkpoints in turn. */
+  readonly tree: TreeWork;
 }
 
-/** Segments of log that are replayed at most, as a share of the device. */
-const REPLAY_SHARE = 8;
-const REPLAY_SEGMENTS_MIN = 4;
+/** What maintenance asks of the tree. */
+export interface TreeWork {
+  /** Has the active memtable flushed soon. */
+  requestFlush(): void;
+  /** Has the tables of a segment copied elsewhere. */
+  requestTableMove(segment: number): void;
+  /** Whether such work is under way or waits. */
+  readonly isBusy: boolean;
+}
+
 /** Less than this part of a segment is not worth an effort. */
 const GAIN_MIN = 1 / 32;
 /** Segments that may be emptied in a row without gaining space. */
@@ -62,8 +86,10 @@ export class Maintenance {
   #step: Step | undefined;
   /** The kind of the step in the group that is on its way to the device. */
   #inFlight: Step['kind'] | undefined;
-  #snapshot: SnapshotWriter | undefined;
-  #isSnapshotWanted = false;
+  /** Moves that wait until a checkpoint has been written. */
+  #movesAside: MovesStep | undefined;
+  #checkpoint: CheckpointWriter | undefined;
+  #isCheckpointWanted = false;
   #isManifestWanted = false;
   #reclaimer: Reclaimer | undefined;
   /** The most space there was since users last wrote, and how much they had written then. */
@@ -82,14 +108,14 @@ export class Maintenance {
     return this.#step;
   }
 
-  /** Whether an index snapshot is being written or was asked for. */
-  get isSnapshotRunning(): boolean {
-    return this.#snapshot !== undefined || this.#isSnapshotWanted;
+  /** Whether a checkpoint is being written or was asked for. */
+  get isCheckpointRunning(): boolean {
+    return this.#checkpoint !== undefined || this.#isCheckpointWanted;
   }
 
-  /** Asks for an index snapshot now. */
-  requestSnapshot(): void {
-    this.#isSnapshotWanted = true;
+  /** Asks for a checkpoint of the tree as it is now or later. */
+  requestCheckpoint(): void {
+    this.#isCheckpointWanted = true;
   }
 
   /** Asks for a manifest soon, with whatever it remembers then. */
@@ -109,7 +135,7 @@ export class Maintenance {
   /** The group that carried the step is durable and in the index. */
   committed(): void {
     if (this.#inFlight === 'publish') {
-      this.#snapshot = undefined;
+      this.#checkpoint = undefined;
       this.#options.counters.checkpointCount++;
     }
     this.#inFlight = undefined;
@@ -122,28 +148,57 @@ export class Maintenance {
    *   damage. Must not be called again before it has resolved.
    */
   prepare(): Promise<void> | undefined {
-    // Until a snapshot is published, what to do next cannot be told.
-    if (this.#step !== undefined || this.#inFlight === 'publish') return undefined;
+    // Until a checkpoint is published, what to do next cannot be told.
+    if (this.#inFlight === 'publish') return undefined;
+    this.#setMovesAside();
+    const step = this.#step;
+    if (step !== undefined) return step.kind === 'moves' ? this.#recheck(step) : undefined;
     if (this.#isManifestWanted) {
       this.#isManifestWanted = false;
       this.#step = { kind: 'manifest' };
       return undefined;
     }
-    if (this.#snapshot === undefined && this.#reclaimer === undefined) this.#decide();
-    if (this.#snapshot !== undefined) {
-      this.#step = this.#snapshotStep(this.#snapshot);
+    if (this.#checkpoint === undefined && this.#isCheckpointWanted) this.#beginCheckpoint();
+    if (this.#checkpoint !== undefined) {
+      this.#step = this.#checkpointStep(this.#checkpoint);
       return undefined;
     }
+    if (this.#movesAside !== undefined) {
+      this.#step = this.#movesAside;
+      this.#movesAside = undefined;
+      return this.#recheck(this.#step);
+    }
+    if (this.#reclaimer === undefined) this.#decide();
     return this.#reclaimer === undefined ? undefined : this.#prepareMoves(this.#reclaimer);
   }
 
+  /** A checkpoint goes first: it may free what moves are waiting for. */
+  #setMovesAside(): void {
+    const step = this.#step;
+    if (step?.kind !== 'moves' || this.#isMoving()) return;
+    if (!this.isCheckpointRunning && !this.#isManifestWanted) return;
+    this.#movesAside = step;
+    this.#step = undefined;
+  }
+
+  /** Looks moves up again that were looked up before entries went from one source to another. */
+  #recheck(step: MovesStep): Promise<void> | undefined {
+    const { catalog } = this.#options;
+    const reclaimer = this.#reclaimer;
+    if (step.generation === catalog.generation || this.#inFlight === 'moves') return undefined;
+    assert(reclaimer !== undefined, 'moves come out of a segment');
+    return reclaimer.recheck(step.moves).then((found) => {
+      if (this.#step === step) this.#step = found.moves.length === 0 ? undefined : movesStep(found);
+    });
+  }
+
   async #prepareMoves(reclaimer: Reclaimer): Promise<void> {
-    const moves = await reclaimer.next();
-    if (moves !== undefined) {
-      this.#step = { kind: 'moves', moves };
+    const found = await reclaimer.next();
+    if (found !== undefined) {
+      this.#step = movesStep(found);
       return;
     }
-    // Whether all is out of the segment shows when the last moves are in the index.
+    // Whether all is out of the segment shows when the last moves are in the tree.
     if (this.#isMoving()) return;
     this.#finishReclaim();
     await this.prepare();
@@ -153,80 +208,56 @@ export class Maintenance {
     return this.#inFlight === 'moves';
   }
 
-  #snapshotStep(snapshot: SnapshotWriter): Step {
-    const value = snapshot.nextPage();
-    if (value === undefined) return { kind: 'publish', finish: () => snapshot.finish() };
+  #checkpointStep(checkpoint: CheckpointWriter): Step {
+    const value = checkpoint.nextPage();
+    if (value === undefined) return { kind: 'publish', finish: () => checkpoint.finish() };
     const checksums = valueChecksums(value, this.#options.log.seed);
     const onDurable = (place: PagePlace): void => {
-      snapshot.addPlace(place);
+      checkpoint.addPlace(place);
     };
-    return { kind: 'page', number: snapshot.number, value, checksums, onDurable };
+    return { kind: 'page', number: checkpoint.number, value, checksums, onDurable };
   }
 
   #decide(): void {
-    if (this.#isSnapshotWanted || this.#isReplayLong()) {
-      this.#beginSnapshot();
-      return;
-    }
-    if (!this.#isSpaceLow() || this.#isFruitless()) return;
-    const { catalog, source, counters, geometry, log } = this.#options;
+    const { catalog, geometry, tree } = this.#options;
+    // What is under way may free as much as is needed.
+    if (!this.#isSpaceLow() || tree.isBusy || this.#isFruitless()) return;
     const { segments } = catalog;
     const capacityBytes = segmentCapacityOf(geometry);
     const victim = this.#emptiest();
     const gainBytes = victim === undefined ? 0 : capacityBytes - segments.liveBytesOf(victim);
     const held = this.#heldGain();
-    const isHeldWorthIt = held.totalBytes > catalog.indexBytes + capacityBytes * GAIN_MIN;
     const isHeldBetter = held.bestBytes > gainBytes && gainBytes < capacityBytes / 2;
-    if ((isHeldWorthIt && isHeldBetter) || this.#isShortAtStart(held.bestBytes)) {
-      this.#beginSnapshot();
+    if (held.totalBytes > capacityBytes * GAIN_MIN && isHeldBetter) {
+      tree.requestFlush();
+      this.#judge();
     } else if (victim !== undefined && gainBytes > capacityBytes * GAIN_MIN) {
-      this.#reclaimer = new Reclaimer({ source, catalog, counters, seed: log.seed }, victim);
+      this.#empty(victim);
     }
   }
 
-  #beginSnapshot(): void {
-    const { catalog, log, geometry } = this.#options;
-    const pageBytes = Math.min(INDEX_PAGE_BYTES, geometry.segmentPayloadBytes / 8);
-    const number = log.nextSnapshotNumber();
-    this.#snapshot = new SnapshotWriter(catalog, log.position, number, pageBytes);
-    this.#isSnapshotWanted = false;
+  #empty(segment: number): void {
+    const { catalog, source, counters, log, pacer, lookUp, tree } = this.#options;
+    if (catalog.segments.kindOf(segment) === 'tables') {
+      tree.requestTableMove(segment);
+      this.#judge();
+      return;
+    }
+    const { seed } = log;
+    this.#reclaimer = new Reclaimer({ source, catalog, counters, pacer, lookUp, seed }, segment);
   }
 
-  #isReplayLong(): boolean {
-    const { log, geometry, catalog } = this.#options;
-    const segmentBytes = geometry.segmentPayloadBytes;
-    const segmentCap = Math.max(
-      REPLAY_SEGMENTS_MIN,
-      Math.floor(geometry.segmentCount / REPLAY_SHARE),
-    );
-    const limitBytes = Math.min(
-      Math.max(REPLAY_SEGMENTS_MIN * segmentBytes, 2 * catalog.indexBytes),
-      segmentCap * segmentBytes,
-    );
-    const { bytes, segmentCount } = log.replayGrowth;
-    return bytes > limitBytes || segmentCount > 2 * segmentCap;
+  #beginCheckpoint(): void {
+    const { catalog, log, geometry } = this.#options;
+    const pageBytes = Math.min(CHECKPOINT_PAGE_BYTES, geometry.segmentPayloadBytes / 8);
+    this.#checkpoint = new CheckpointWriter(catalog, log.nextCheckpointNumber(), pageBytes);
+    this.#isCheckpointWanted = false;
   }
 
   #isSpaceLow(): boolean {
     const { catalog, geometry } = this.#options;
-    const reserve = neededSegments('grow', catalog.indexBytes, geometry);
     const ahead = Math.max(1, geometry.segmentCount >> 6);
-    return catalog.segments.availableCount < reserve + ahead;
-  }
-
-  /**
-   * Whether a start finds so little space that what earlier ones left comes first. A start that is
-   * cut off while it moves records leaves a segment with a few of them, which the log keeps for
-   * replay; a row of those would use up all segments. One that is cut off while it writes a snapshot
-   * leaves nothing, and once the snapshot is there, those segments are the first to be emptied.
-   */
-  #isShortAtStart(heldBytes: number): boolean {
-    const { catalog, counters, geometry } = this.#options;
-    if (counters.checkpointCount > 0) return false;
-    const needed = neededSegments('grow', catalog.indexBytes, geometry);
-    return (
-      catalog.segments.availableCount < needed && heldBytes > segmentCapacityOf(geometry) * GAIN_MIN
-    );
+    return catalog.segments.availableCount < neededSegments('grow') + ahead;
   }
 
   #emptiest(): number | undefined {
@@ -246,7 +277,7 @@ export class Maintenance {
     return best;
   }
 
-  /** Dead bytes in closed segments that are kept for replay; pages of the index do not count. */
+  /** Dead bytes in closed segments that are kept for replay; pages of the checkpoint do not count. */
   #heldGain(): { readonly totalBytes: number; readonly bestBytes: number } {
     const { log, catalog, geometry } = this.#options;
     const { segments } = catalog;
@@ -311,4 +342,8 @@ export class Maintenance {
     const { availableCount, retiredCount } = catalog.segments;
     return (availableCount + retiredCount) * segmentCapacityOf(geometry) + log.roomBytes;
   }
+}
+
+function movesStep({ moves, generation }: Moves): MovesStep {
+  return { kind: 'moves', moves, generation };
 }

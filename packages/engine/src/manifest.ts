@@ -1,8 +1,8 @@
 /**
  * The manifest: a record that says what recovery has to read.
  *
- * It names the pages of the newest complete index snapshot, and the closed parts of the log since that
- * snapshot was begun, each with its exact start and end. The log goes on after the manifest itself.
+ * It names the pages of the newest complete checkpoint, and the closed parts of the log from where that
+ * one's replay begins, each with its exact start and end. The log goes on after the manifest itself.
  * The first group of every segment holds one, so that what lies before it is closed by what is
  * durable; a new claim's first one is its *fence*: nothing beyond the ends that it names is ever read.
  * What it remembers of other claims is in `claim-history.ts`.
@@ -25,7 +25,7 @@ export interface LogPart {
   readonly firstGroup: number;
 }
 
-/** Where an index page lies: a record in one of the parts, or in the manifest's own segment. */
+/** Where a checkpoint page lies: a record in one of the parts, or in the manifest's own segment. */
 export interface PagePlace {
   readonly segment: number;
   readonly ordinal: number;
@@ -40,8 +40,8 @@ export interface Manifest {
   readonly nextLsn: number;
   /** The ordinal after that of the manifest's own segment. */
   readonly nextOrdinal: number;
-  /** Number of the index snapshot, 0 when there is none; its pages carry it as their LSN. */
-  readonly snapshot: number;
+  /** Number of the checkpoint, 0 when there is none; its pages carry it as their LSN. */
+  readonly checkpoint: number;
   readonly pages: readonly PagePlace[];
   /** In the order of the log. */
   readonly parts: readonly LogPart[];
@@ -49,7 +49,7 @@ export interface Manifest {
   readonly history: ClaimHistory;
 }
 
-const VERSION = 2;
+const VERSION = 3;
 const PART_BYTES = 48;
 const PAGE_BYTES = 20;
 const FIXED_BYTES = 36;
@@ -68,7 +68,7 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
   const history = encodeHistory(manifest.history);
   const writer = new ByteWriter(manifestBytesOf(pages.length, parts.length, history.length));
   writer.uint32(VERSION).uint64(manifest.nextLsn).uint64(manifest.nextOrdinal);
-  writer.uint64(manifest.snapshot).uint32(pages.length).uint32(parts.length);
+  writer.uint64(manifest.checkpoint).uint32(pages.length).uint32(parts.length);
   for (const page of pages) {
     writer.uint32(page.segment).uint64(page.ordinal).uint32(page.offset).uint32(page.valueBytes);
   }
@@ -87,7 +87,7 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
   const numbers = {
     nextLsn: reader.uint64(),
     nextOrdinal: reader.uint64(),
-    snapshot: reader.uint64(),
+    checkpoint: reader.uint64(),
   };
   const [pageCount, partCount] = [reader.uint32(), reader.uint32()];
   if (reader.remaining < PAGE_BYTES * pageCount + PART_BYTES * partCount) {

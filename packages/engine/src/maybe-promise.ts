@@ -5,3 +5,8 @@
  * an allocation for each. Callers await only what is a promise.
  */
 export type MaybePromise<Value> = Value | Promise<Value>;
+
+/** Whether it must be awaited. */
+export function isPromise<Value>(value: MaybePromise<Value>): value is Promise<Value> {
+  return value instanceof Promise;
+}

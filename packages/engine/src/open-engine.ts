@@ -11,8 +11,8 @@
  *    is valid. Whatever they write from now on lies past it, in segments that we do not touch.
  * 5. The slot points at the fence, in both of its blocks; from here on it is the one to recover from.
  */
-import { hasCode, hexOfBytes } from '@dozo/base';
-import type { Clock, Device, Random } from '@dozo/base';
+import { InlineCompute, hasCode, hexOfBytes } from '@dozo/base';
+import type { Clock, Compute, Device, Random } from '@dozo/base';
 import { acquireClaim, isSameClaim, readRing } from '@dozo/claim';
 import type { AcquireOptions, Claim, Holder, Ring, RingPlace, Slot } from '@dozo/claim';
 import type { Fence, ZombieNote } from './claim-history.ts';
@@ -27,16 +27,26 @@ import { fencesOf } from './fences.ts';
 import { limitsOf } from './geometry.ts';
 import { Life } from './life.ts';
 import { LogEngine } from './log-engine.ts';
+import { CACHE_BYTES_DEFAULT } from './limits.ts';
 import { LogSource } from './log-walk.ts';
 import { LogWriter } from './log-writer.ts';
 import { Maintenance } from './maintenance.ts';
+import type { MaybePromise } from './maybe-promise.ts';
+import { Pacer } from './pacer.ts';
 import { QuarantineRelease, noteDead } from './quarantine-release.ts';
 import { readSuperblock } from './read-superblock.ts';
 import { Reading } from './reading.ts';
+import { RecordReader } from './record-reader.ts';
 import { recover } from './recovery.ts';
 import type { Recovered } from './recovery.ts';
+import { Settler } from './settler.ts';
 import type { Superblock } from './superblock.ts';
+import { TableSpace } from './table-space.ts';
 import type { TestSwitches } from './test-switches.ts';
+import { TreeAccess } from './tree-access.ts';
+import { TreeKeeper } from './tree-keeper.ts';
+import { treeSettingsOf } from './tree-settings.ts';
+import type { TreeEntry } from './tree/tree-entry.ts';
 import { verifyDevice } from './verify.ts';
 
 /** How to open; waiting, progress, signal and an operator's word are those of the claim. */
@@ -57,6 +67,12 @@ export interface OpenOptions extends Pick<
    * of a file that was allocated on purpose stay its own.
    */
   readonly discard?: boolean;
+  /** Memory for blocks of tables, in bytes. Default 64 MiB. */
+  readonly cacheBytes?: number;
+  /** Heap that entries may take before they are written as a table, in bytes. Default 32 MiB, less on small devices. */
+  readonly memtableBytes?: number;
+  /** Where merges are computed. Default: on this thread, in small steps. */
+  readonly compute?: Compute;
   readonly testSwitches?: TestSwitches;
 }
 
@@ -129,13 +145,17 @@ async function openClaimed(opening: Opening): Promise<Engine> {
   const notices = new DeathNotices(claim);
   const recovered = await recoverClaimed(opening);
   const source = new LogSource(device, superblock.geometry);
-  if (sawFailedFlush(claim.ring, claim.recoverFrom)) {
-    await refuseDamage({ options, superblock, source, recovered });
-  }
   const counters = newCounters();
+  const { catalog } = recovered;
+  const { cacheBytes = CACHE_BYTES_DEFAULT } = options;
+  const breathe = (): Promise<void> => clock.turn();
+  const tree = new TreeAccess({ catalog, source, cacheBytes, counters, switches, breathe });
+  if (sawFailedFlush(claim.ring, claim.recoverFrom)) {
+    await refuseDamage({ options, superblock, source, tree, recovered });
+  }
   const log = new LogWriter({ device, superblock, claim, clock, recovered, counters, switches });
   await writeFence(opening, log);
-  return serve({ opening, recovered, source, log, counters, notices });
+  return serve({ opening, recovered, source, tree, log, counters, notices });
 }
 
 /** What serving begins with. */
@@ -143,6 +163,7 @@ interface Serving {
   readonly opening: Opening;
   readonly recovered: Recovered;
   readonly source: LogSource;
+  readonly tree: TreeAccess;
   readonly log: LogWriter;
   readonly counters: Counters;
   readonly notices: DeathNotices;
@@ -150,18 +171,67 @@ interface Serving {
 
 /** Puts the engine together. From here on there is somebody to tell whatever happens. */
 function serve(parts: Serving): Engine {
-  const { opening, source, log, counters } = parts;
+  const { opening, source, tree, log, counters } = parts;
   const { superblock, claim, switches } = opening;
   const { device, clock } = opening.options;
   const { geometry } = superblock;
   const { catalog } = parts.recovered;
   const life = new Life(device.path);
-  const maintenance = new Maintenance({ log, catalog, source, counters, geometry });
+  const settings = treeSettingsOf(geometry, opening.options.memtableBytes);
+  const lookUp = (name: string): MaybePromise<TreeEntry | undefined> => tree.lookUp(name);
+  const keeper = new TreeKeeper({
+    catalog,
+    log,
+    space: new TableSpace({
+      device,
+      superblock,
+      claim,
+      catalog,
+      log,
+      counters,
+      onWait: () => {
+        committer.start();
+      },
+      assertServing: () => {
+        life.assertServing();
+        keeper.assertGoing();
+      },
+    }),
+    settler: new Settler({ catalog, tree, pacer: new Pacer(clock, counters) }),
+    tree,
+    compute: opening.options.compute ?? new InlineCompute(),
+    clock,
+    counters,
+    geometry,
+    settings,
+    wake: () => {
+      committer.start();
+    },
+    isServing: () => life.state === 'open',
+    onFailure: (error) => {
+      end(error);
+    },
+  });
+  const maintenance = new Maintenance({
+    log,
+    catalog,
+    source,
+    counters,
+    geometry,
+    pacer: new Pacer(clock, counters),
+    lookUp,
+    tree: keeper,
+  });
+  keeper.serve(maintenance);
+  log.onSegments = () => {
+    keeper.lookForSegments();
+  };
+  catalog.segments.onFree = log.onSegments;
   const end = (error: unknown): void => {
     // It has just been given back: whoever does that says so himself.
     if (hasCode(error, 'CLAIM_RELEASED')) return;
     const cause = deviceFaultOf(error) ?? error;
-    life.fail(cause, () => finish({ claim, device, clock, log, committer, release, cause }));
+    life.fail(cause, () => finish({ claim, device, clock, log, committer, keeper, release, cause }));
   };
   const committer = new Committer({
     path: device.path,
@@ -170,6 +240,8 @@ function serve(parts: Serving): Engine {
     log,
     catalog,
     maintenance,
+    keeper,
+    lookUp,
     counters,
     switches,
     onFailure: end,
@@ -188,6 +260,7 @@ function serve(parts: Serving): Engine {
   const reading = new Reading({
     catalog,
     source,
+    tree,
     counters,
     switches,
     enter: () => {
@@ -209,6 +282,7 @@ function serve(parts: Serving): Engine {
   });
   // Whatever is overdue (a long log to be replayed, little space) begins at once.
   committer.start();
+  keeper.look();
   return new LogEngine({
     superblock,
     claim,
@@ -217,6 +291,8 @@ function serve(parts: Serving): Engine {
     log,
     maintenance,
     committer,
+    keeper,
+    tree,
     reading,
     counters,
     life,
@@ -350,17 +426,22 @@ async function refuseDamage(parts: {
   readonly options: OpenOptions;
   readonly superblock: Superblock;
   readonly source: LogSource;
+  readonly tree: TreeAccess;
   readonly recovered: Recovered;
 }): Promise<void> {
-  const { options, superblock, source, recovered } = parts;
-  const { catalog, parts: logParts, pages, snapshot } = recovered;
+  const { options, superblock, source, tree, recovered } = parts;
+  const { catalog, parts: logParts, pages, checkpoint: checkpointNumber } = recovered;
+  const { segments } = catalog;
+  const records = new RecordReader({ source, segments, counters: newCounters(), switches: {} });
   const report: VerifyReport = await verifyDevice({
     superblock,
     source,
     catalog,
     parts: logParts,
     pages,
-    snapshot,
+    checkpointNumber,
+    tree,
+    records,
     onProgress: options.onVerifyProgress,
     signal: undefined,
   });

@@ -6,7 +6,12 @@ import type { ClaimHistory } from './claim-history.ts';
 import { newCounters } from './counters.ts';
 import type { Engine, VerifyReport } from './engine-types.ts';
 import { Life } from './life.ts';
+import type { Catalog } from './catalog.ts';
+import { CACHE_BYTES_DEFAULT } from './limits.ts';
 import { LogSource } from './log-walk.ts';
+import { UNPACED } from './pacer.ts';
+import { Settler } from './settler.ts';
+import { TreeAccess } from './tree-access.ts';
 import { openRing } from './open-engine.ts';
 import { readSuperblock } from './read-superblock.ts';
 import { Reading } from './reading.ts';
@@ -45,14 +50,26 @@ export async function openReadOnly(device: Device): Promise<ReadOnlyEngine> {
   const superblock = await readSuperblock(device);
   const { ring, recovered } = await recoverInUse(device, superblock);
   await device.dropCache();
-  const { catalog, parts, pages, snapshot } = recovered;
+  const { catalog, parts, pages, checkpoint: checkpointNumber } = recovered;
   const source = new LogSource(device, superblock.geometry);
   const life = new Life(device.path);
+  const counters = newCounters();
+  const switches = {};
+  const tree = new TreeAccess({
+    catalog,
+    source,
+    cacheBytes: CACHE_BYTES_DEFAULT,
+    counters,
+    switches,
+    breathe: () => Promise.resolve(),
+  });
+  await settleAll(catalog, tree);
   const reading = new Reading({
     catalog,
     source,
-    counters: newCounters(),
-    switches: {},
+    tree,
+    counters,
+    switches,
     enter: () => {
       life.assertServing();
       return undefined;
@@ -60,7 +77,7 @@ export async function openReadOnly(device: Device): Promise<ReadOnlyEngine> {
   });
   const lastLsn = recovered.nextLsn - 1;
   return {
-    keyCount: catalog.index.size,
+    keyCount: catalog.keyCount,
     liveBytes: catalog.segments.totalLiveBytes,
     lastLsn,
     ring,
@@ -79,7 +96,9 @@ export async function openReadOnly(device: Device): Promise<ReadOnlyEngine> {
         catalog,
         parts,
         pages,
-        snapshot,
+        checkpointNumber,
+        tree,
+        records: reading.records,
         onProgress,
         signal,
       });
@@ -89,6 +108,12 @@ export async function openReadOnly(device: Device): Promise<ReadOnlyEngine> {
       return Promise.resolve();
     },
   };
+}
+
+/** Finds out what the replayed log hides, so that the counts are right. Damage is for verify to report. */
+async function settleAll(catalog: Catalog, tree: TreeAccess): Promise<void> {
+  const settler = new Settler({ catalog, tree, pacer: UNPACED });
+  await settler.settle(catalog.active);
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * The reading half of an engine: `get`, `stat`, `scan` and snapshots over an index.
+ * The reading half of an engine: `get`, `stat`, `scan` and snapshots over the tree.
  *
  * Every read first enters the table of segments, so that what it is about to read is not written
  * again under its hands.
@@ -18,16 +18,21 @@ import type {
   Snapshot,
 } from './engine-types.ts';
 import { EngineError } from './errors.ts';
-import type { IndexView } from './key-index.ts';
-import { SCAN_PAGE_ROWS } from './limits.ts';
 import type { LogSource } from './log-walk.ts';
+import { isPromise } from './maybe-promise.ts';
+import type { MaybePromise } from './maybe-promise.ts';
 import { RecordReader } from './record-reader.ts';
-import { indexRangeOf, scanRows } from './scan.ts';
+import { scanRows } from './scan.ts';
 import type { TestSwitches } from './test-switches.ts';
+import { ENTRY_INLINE } from './tree/tree-entry.ts';
+import type { TreeEntry } from './tree/tree-entry.ts';
+import type { TreeView } from './tree/tree-view.ts';
+import type { TreeAccess } from './tree-access.ts';
 
 export interface ReadingOptions {
   readonly catalog: Catalog;
   readonly source: LogSource;
+  readonly tree: TreeAccess;
   readonly counters: Counters;
   readonly switches: TestSwitches;
   /**
@@ -42,6 +47,11 @@ export class Reading {
   readonly #options: ReadingOptions;
   readonly #reader: RecordReader;
 
+  /** Reads and checks records of the log. */
+  get records(): RecordReader {
+    return this.#reader;
+  }
+
   constructor(options: ReadingOptions) {
     this.#options = options;
     const { source, counters, switches, catalog } = options;
@@ -51,13 +61,13 @@ export class Reading {
   async get(key: Uint8Array, range?: ByteRange): Promise<Entry | undefined> {
     const entering = this.#options.enter();
     if (entering !== undefined) await entering;
-    return this.#getFrom(this.#options.catalog.index, key, range);
+    return this.#getFrom(this.#options.tree.current(), key, range);
   }
 
   async stat(key: Uint8Array): Promise<EntryInfo | undefined> {
     const entering = this.#options.enter();
     if (entering !== undefined) await entering;
-    const entry = this.#options.catalog.index.get(binaryStringOf(key));
+    const entry = await this.#lookUp(this.#options.tree.current(), binaryStringOf(key));
     if (entry === undefined) return undefined;
     return { lsn: entry.lsn as Lsn, sizeBytes: entry.valueBytes };
   }
@@ -70,7 +80,8 @@ export class Reading {
     try {
       yield* scanRows(
         {
-          view: this.#viewFor(range, options),
+          view: this.#options.tree.frozen(),
+          segments: catalog.segments,
           reader: this.#reader,
           source: this.#options.source,
           enter,
@@ -87,7 +98,7 @@ export class Reading {
     const { catalog, source } = this.#options;
     // Throws now; a lapsed lease is waited for by the reads of the snapshot.
     this.#options.enter()?.catch(() => undefined);
-    const view = catalog.index.snapshot();
+    const view = this.#options.tree.frozen();
     const epoch = catalog.segments.enter(false);
     let isClosed = false;
     const enter = (): Promise<void> | undefined => {
@@ -108,7 +119,8 @@ export class Reading {
       scan: (range, options = {}) => {
         // Throws now what an iteration would reject with.
         enter()?.catch(() => undefined);
-        return scanRows({ view, reader, source, enter }, range, options);
+        const { segments } = catalog;
+        return scanRows({ view, segments, reader, source, enter }, range, options);
       },
       close: () => {
         if (isClosed) return;
@@ -119,7 +131,7 @@ export class Reading {
   }
 
   async #getFrom(
-    view: IndexView,
+    view: TreeView,
     key: Uint8Array,
     range: ByteRange | undefined,
     viewEpoch?: number,
@@ -127,23 +139,38 @@ export class Reading {
     const { catalog, counters } = this.#options;
     counters.getCount++;
     const name = binaryStringOf(key);
-    const entry = view.get(name);
-    if (entry === undefined) return undefined;
     const epoch = catalog.segments.enter(true, viewEpoch);
     try {
-      const value = await this.#reader.read(name, entry, range);
+      const found = view.get(name);
+      const entry = isPromise(found) ? await found : found;
+      if (entry === undefined) return undefined;
+      const value =
+        entry.kind === ENTRY_INLINE
+          ? inlineRange(entry.value, range)
+          : await this.#reader.read(name, entry, range);
       return { lsn: entry.lsn as Lsn, sizeBytes: entry.valueBytes, value };
     } finally {
       catalog.segments.leave(epoch, true);
     }
   }
 
-  /** A short scan takes all its rows at once; a longer one needs a view that stays as it is. */
-  #viewFor(range: KeyRange, options: ScanOptions): IndexView {
-    const { index } = this.#options.catalog;
-    const limit = options.limit ?? Number.POSITIVE_INFINITY;
-    if (limit > SCAN_PAGE_ROWS) return index.snapshot();
-    const rows = index.rows(indexRangeOf(range), limit);
-    return { size: rows.length, get: () => undefined, rows: (_, count) => rows.slice(0, count) };
+  /** What is known of a key, while its tables are kept from being written again. */
+  async #lookUp(view: TreeView, name: string): Promise<TreeEntry | undefined> {
+    const found: MaybePromise<TreeEntry | undefined> = view.get(name);
+    if (!isPromise(found)) return found;
+    const { segments } = this.#options.catalog;
+    const epoch = segments.enter(true);
+    try {
+      return await found;
+    } finally {
+      segments.leave(epoch, true);
+    }
   }
+}
+
+/** A copy of the bytes `[start, end)` of a value that stands in the tree. */
+function inlineRange(value: Uint8Array, range: ByteRange | undefined): Uint8Array {
+  const start = Math.min(Math.max(range?.start ?? 0, 0), value.length);
+  const end = Math.min(Math.max(range?.end ?? value.length, start), value.length);
+  return value.slice(start, end);
 }

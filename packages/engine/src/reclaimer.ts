@@ -1,26 +1,31 @@
 /**
- * Empties one closed segment: reads it front to back and hands out its live records to be written
- * again.
+ * Empties one closed segment of the log: reads it front to back and hands out its live records to be
+ * written again.
  *
- * Whether a record is still live is looked at again when the group that moves it is formed. Each one
- * is checked before it is moved, where it is not right after a second look past the page cache. One
+ * A record is live when the tree has a pointer to just this place. Whether it still is is looked at again
+ * when the group that moves it is formed. Each one is checked before it is moved, where it is not right after a second look past the page cache. One
  * that is damaged stays where it is and keeps its segment from
  * being used again, so that nothing is lost in silence.
  */
 import { binaryStringOf } from '@dozo/base';
 import type { Catalog } from './catalog.ts';
 import type { Counters } from './counters.ts';
-import type { IndexEntry } from './key-index.ts';
-import { BLOCK_BYTES, WALK_WINDOW_BYTES } from './limits.ts';
+import { BLOCK_BYTES, LOOKUPS_AT_ONCE, WALK_WINDOW_BYTES } from './limits.ts';
 import type { LogSource, SegmentUse, WalkedGroup } from './log-walk.ts';
+import { isPromise } from './maybe-promise.ts';
+import type { MaybePromise } from './maybe-promise.ts';
+import type { Pace } from './pacer.ts';
 import { RECORD_PUT, headBytesOf, isValueIntact, valueChecksums } from './record.ts';
 import type { RecordHead } from './record.ts';
+import { isInline } from './space.ts';
+import { ENTRY_POINTER } from './tree/tree-entry.ts';
+import type { TreeEntry } from './tree/tree-entry.ts';
 
 /** A live record on its way. */
 export interface Move {
   readonly name: string;
   /** Where it was when it was read. */
-  readonly entry: IndexEntry;
+  readonly entry: TreeEntry;
   readonly key: Uint8Array;
   readonly value: Uint8Array;
   readonly checksums: readonly number[];
@@ -32,14 +37,35 @@ export interface ReclaimerOptions {
   readonly source: LogSource;
   readonly catalog: Catalog;
   readonly counters: Counters;
+  readonly pacer: Pace;
+  /** What a key has now. */
+  readonly lookUp: (name: string) => MaybePromise<TreeEntry | undefined>;
   /** The seed of the claim that moves. */
   readonly seed: number;
 }
 
+/** Records that were live when they were looked up. */
+export interface Moves {
+  readonly moves: readonly Move[];
+  /** See `Catalog.generation`: while it is the same, only the memtables can know of newer ones. */
+  readonly generation: number;
+}
+
+/** A record that may be live. */
+interface Candidate {
+  readonly name: string;
+  readonly offset: number;
+  /** The whole record, in the window that it was read in. */
+  readonly record: Uint8Array;
+  readonly head: RecordHead;
+  readonly isDamaged: boolean;
+}
+
 /** What one read of the segment gave, and where the next one begins. */
 interface Window {
-  readonly moves: Move[];
-  readonly damageCount: number;
+  readonly candidates: Candidate[];
+  /** Groups whose records cannot be told; the walk ends at the first place that holds no group. */
+  readonly lostCount: number;
   readonly offset: number;
   readonly groupIndex: number;
 }
@@ -66,13 +92,13 @@ export class Reclaimer {
   }
 
   /** Some live records, or `undefined` when the segment has been walked. Never rejects. */
-  async next(): Promise<Move[] | undefined> {
+  async next(): Promise<Moves | undefined> {
     const { source, catalog } = this.#options;
     const reader = catalog.segments.enter(true);
     try {
       while (this.#offset < this.#end && catalog.segments.liveBytesOf(this.segment) > 0) {
-        const moves = await this.#read(source);
-        if (moves.length > 0) return moves;
+        const found = await this.#live(await this.#read(source));
+        if (found.moves.length > 0) return found;
       }
       return undefined;
     } catch {
@@ -84,79 +110,136 @@ export class Reclaimer {
     }
   }
 
-  /** The next window; where it is not right, once more past the page cache. */
-  async #read(source: LogSource): Promise<Move[]> {
-    const { catalog, counters } = this.#options;
-    let window = await this.#walk(source);
-    if (window.damageCount > 0) {
-      window = await this.#walk(source.uncached);
-      if (window.damageCount === 0) counters.staleReadCount++;
-    }
-    if (window.damageCount > 0) {
-      counters.checksumErrorCount += window.damageCount;
+  /** Those of some moves that are still live: after entries have gone from one source to another. */
+  async recheck(moves: readonly Move[]): Promise<Moves> {
+    const { catalog } = this.#options;
+    const reader = catalog.segments.enter(true);
+    try {
+      return await this.#stillLive(moves);
+    } catch {
       catalog.segments.markDamaged(this.segment);
+      return { moves: [], generation: catalog.generation };
+    } finally {
+      catalog.segments.leave(reader, true);
     }
+  }
+
+  async #stillLive(moves: readonly Move[]): Promise<Moves> {
+    const { catalog } = this.#options;
+    for (;;) {
+      const { generation } = catalog;
+      const live: Move[] = [];
+      for (const move of moves) {
+        const found = this.#options.lookUp(move.name);
+        const entry = isPromise(found) ? await found : found;
+        if (entry !== undefined && isAt(entry, this.#use.ordinal, move.entry.offset)) live.push(move);
+      }
+      if (generation === catalog.generation) return { moves: live, generation };
+    }
+  }
+
+  /** Looks candidates up, many at a time, and makes moves of those that are live. */
+  async #live(candidates: readonly Candidate[]): Promise<Moves> {
+    const { catalog, pacer } = this.#options;
+    const { generation } = catalog;
+    const moves: Move[] = [];
+    pacer.begin();
+    for (let at = 0; at < candidates.length; at += LOOKUPS_AT_ONCE) {
+      const some = candidates.slice(at, at + LOOKUPS_AT_ONCE);
+      const found = some.map(({ name }) => this.#options.lookUp(name));
+      const entries = found.some((entry) => isPromise(entry)) ? await Promise.all(found) : found;
+      for (const [index, candidate] of some.entries()) {
+        const entry = entries[index] as TreeEntry | undefined;
+        if (entry === undefined || !isAt(entry, this.#use.ordinal, candidate.offset)) continue;
+        if (candidate.isDamaged) this.#noteDamage(1);
+        else moves.push(this.#move(candidate, entry));
+      }
+      await pacer.pause();
+    }
+    // A look that began before a flush and ended after it may have missed an entry on its way.
+    return generation === catalog.generation ? { moves, generation } : this.#stillLive(moves);
+  }
+
+  /** The next window; where it is not right, once more past the page cache. */
+  async #read(source: LogSource): Promise<readonly Candidate[]> {
+    let window = await this.#walk(source);
+    const isRight = ({ lostCount, candidates }: Window): boolean =>
+      lostCount === 0 && !candidates.some(({ isDamaged }) => isDamaged);
+    if (!isRight(window)) {
+      window = await this.#walk(source.uncached);
+      if (isRight(window)) this.#options.counters.staleReadCount++;
+    }
+    if (window.lostCount > 0) this.#noteDamage(window.lostCount);
     this.#offset = window.offset;
     this.#groupIndex = window.groupIndex;
-    return window.moves;
+    return window.candidates;
+  }
+
+  #noteDamage(count: number): void {
+    const { catalog, counters } = this.#options;
+    counters.checksumErrorCount += count;
+    catalog.segments.markDamaged(this.segment);
   }
 
   async #walk(source: LogSource): Promise<Window> {
-    const moves: Move[] = [];
+    const candidates: Candidate[] = [];
     const start = this.#offset;
     const end = Math.min(this.#end, start + WALK_WINDOW_BYTES);
     const range = { start, end: this.#end, firstGroup: this.#groupIndex };
     let next = start;
-    let damageCount = 0;
+    let lostCount = 0;
     const reached = await source.walk(this.#use, range, (group) => {
       if (next >= end) return false;
       next = group.header.offset + 1;
-      damageCount += this.#collect(group, moves);
+      if (group.heads === undefined) lostCount++;
+      else this.#collect(group, group.heads, candidates);
       return true;
     });
     const { offset, groupIndex } = reached;
     const isCutOff = offset === start || (offset < end && offset < this.#end);
-    if (!isCutOff) return { moves, damageCount, offset, groupIndex };
-    return { moves, damageCount: damageCount + 1, offset: this.#end, groupIndex };
+    if (!isCutOff) return { candidates, lostCount, offset, groupIndex };
+    return { candidates, lostCount: lostCount + 1, offset: this.#end, groupIndex };
   }
 
-  /** Collects the live records of a group; returns how many places in it are damaged. */
-  #collect(group: WalkedGroup, moves: Move[]): number {
-    const { catalog } = this.#options;
-    if (group.heads === undefined) return 1;
-    let damageCount = 0;
-    for (const head of group.heads) {
+  /** Collects the records of a group that may be live. */
+  #collect(group: WalkedGroup, heads: readonly RecordHead[], candidates: Candidate[]): void {
+    for (const head of heads) {
       if (head.type !== RECORD_PUT) continue;
-      const name = binaryStringOf(group.bytes, head.keyStart, head.keyEnd);
-      const entry = catalog.index.get(name);
+      const isDamaged = !isValueIntact(group.bytes, head, this.#use.seed);
+      // A short value stands in the tree, unless it was damaged when the log was replayed.
+      if (isInline(head.valueBytes) && !isDamaged) continue;
+      const valueEnd = head.valueStart + head.valueBytes;
       const start = head.valueStart - headBytesOf(head.keyEnd - head.keyStart, head.valueBytes);
-      const offset = group.header.offset + start - group.at;
-      if (entry?.segment !== this.segment || entry.offset !== offset) continue;
-      if (isValueIntact(group.bytes, head, this.#use.seed)) {
-        moves.push(this.#move(group, head, { name, entry, start }));
-      } else {
-        damageCount++;
-      }
+      candidates.push({
+        name: binaryStringOf(group.bytes, head.keyStart, head.keyEnd),
+        offset: group.header.offset + start - group.at,
+        record: group.bytes.subarray(start, valueEnd),
+        head: {
+          ...head,
+          keyStart: head.keyStart - start,
+          keyEnd: head.keyEnd - start,
+          valueStart: head.valueStart - start,
+        },
+        isDamaged,
+      });
     }
-    return damageCount;
   }
 
-  #move(
-    group: WalkedGroup,
-    head: RecordHead,
-    found: { readonly name: string; readonly entry: IndexEntry; readonly start: number },
-  ): Move {
+  #move({ name, record, head }: Candidate, entry: TreeEntry): Move {
     const { seed } = this.#options;
-    const end = head.valueStart + head.valueBytes;
-    const value = group.bytes.subarray(head.valueStart, end);
+    const value = record.subarray(head.valueStart, head.valueStart + head.valueBytes);
     const isOwn = this.#use.seed === seed;
     return {
-      name: found.name,
-      entry: found.entry,
-      key: group.bytes.subarray(head.keyStart, head.keyEnd),
+      name,
+      entry,
+      key: record.subarray(head.keyStart, head.keyEnd),
       value,
       checksums: isOwn ? [] : valueChecksums(value, seed),
-      ...(isOwn ? { encoded: group.bytes.subarray(found.start, end) } : {}),
+      ...(isOwn ? { encoded: record } : {}),
     };
   }
+}
+
+function isAt(entry: TreeEntry, ordinal: number, offset: number): boolean {
+  return entry.kind === ENTRY_POINTER && entry.ordinal === ordinal && entry.offset === offset;
 }

@@ -7,17 +7,17 @@
  * What is not right is read once more past the page cache: pages of it may be from before another
  * machine wrote there. Only then it is damaged.
  */
-import { binaryStringOf, bytesOfBinaryString } from '@dozo/base';
+import { assert, binaryStringOf, bytesOfBinaryString } from '@dozo/base';
 import type { Counters } from './counters.ts';
 import type { ByteRange } from './engine-types.ts';
 import { EngineError } from './errors.ts';
-import type { IndexEntry } from './key-index.ts';
 import { VALUE_BLOCK_BYTES } from './limits.ts';
 import type { LogSource } from './log-walk.ts';
 import { RECORD_PUT, areBlocksIntact, decodeRecordHead, headBytesOf } from './record.ts';
 import type { RecordHead } from './record.ts';
 import type { SegmentTable } from './segment-table.ts';
 import type { TestSwitches } from './test-switches.ts';
+import type { TreeEntry } from './tree/tree-entry.ts';
 
 export interface RecordReaderOptions {
   readonly source: LogSource;
@@ -44,7 +44,7 @@ export class RecordReader {
    * The value of a record, or the bytes `[start, end)` of it, in a buffer of its own. The caller has
    * entered the table of segments. Rejects with `VALUE_DAMAGED` and the device's read errors.
    */
-  async read(name: string, entry: IndexEntry, range?: ByteRange): Promise<Uint8Array> {
+  async read(name: string, entry: TreeEntry, range?: ByteRange): Promise<Uint8Array> {
     const { source } = this.#options;
     const first = await this.#readFrom(source, name, entry, range);
     if (first.reason === undefined) return first.value;
@@ -54,25 +54,26 @@ export class RecordReader {
     return again.value;
   }
 
-  /** Whether a whole record that begins at the start of `bytes` is what was written. */
-  isIntact(name: string, entry: IndexEntry, bytes: Uint8Array): boolean {
-    return this.#check(name, entry, bytes) === undefined;
+  /** What is wrong with a whole record that begins at the start of `bytes`, if anything is. */
+  problemOf(name: string, entry: TreeEntry, bytes: Uint8Array): string | undefined {
+    return this.#check(name, entry, bytes);
   }
 
   async #readFrom(
     source: LogSource,
     name: string,
-    entry: IndexEntry,
+    entry: TreeEntry,
     range: ByteRange | undefined,
   ): Promise<Reading> {
     const { valueBytes } = entry;
+    const segment = this.#segmentOf(entry);
     const start = Math.min(Math.max(range?.start ?? 0, 0), valueBytes);
     const end = Math.min(Math.max(range?.end ?? valueBytes, start), valueBytes);
     const headBytes = headBytesOf(name.length, valueBytes);
     if (valueBytes <= 2 * VALUE_BLOCK_BYTES || start < VALUE_BLOCK_BYTES) {
       // From the head on in one piece, up to the end of the last block that is needed.
       const blocksEnd = Math.min(wholeBlocks(end), valueBytes);
-      const bytes = await source.read(entry.segment, entry.offset, headBytes + blocksEnd);
+      const bytes = await source.read(segment, entry.offset, headBytes + blocksEnd);
       const reason = this.#check(name, entry, bytes);
       return { value: bytes.subarray(headBytes + start, headBytes + end), reason };
     }
@@ -81,15 +82,15 @@ export class RecordReader {
     const blocksStart = firstBlock * VALUE_BLOCK_BYTES;
     const blocksEnd = Math.min(wholeBlocks(end), valueBytes);
     const [headPart, blocks] = await Promise.all([
-      source.read(entry.segment, entry.offset, headBytes),
-      source.read(entry.segment, entry.offset + headBytes + blocksStart, blocksEnd - blocksStart),
+      source.read(segment, entry.offset, headBytes),
+      source.read(segment, entry.offset + headBytes + blocksStart, blocksEnd - blocksStart),
     ]);
     const reason = this.#checkBlocks(name, entry, { headPart, blocks, firstBlock });
     return { value: blocks.subarray(start - blocksStart, end - blocksStart), reason };
   }
 
   /** Checks a record, or the first blocks of it, that begins at the start of `bytes`. */
-  #check(name: string, entry: IndexEntry, bytes: Uint8Array): string | undefined {
+  #check(name: string, entry: TreeEntry, bytes: Uint8Array): string | undefined {
     const headBytes = headBytesOf(name.length, entry.valueBytes);
     const headPart = bytes.subarray(0, headBytes);
     const blocks = bytes.subarray(headBytes);
@@ -97,10 +98,9 @@ export class RecordReader {
   }
 
   /** What is wrong with a part of a record, if anything is. */
-
   #checkBlocks(
     name: string,
-    entry: IndexEntry,
+    entry: TreeEntry,
     part: {
       readonly headPart: Uint8Array;
       readonly blocks: Uint8Array;
@@ -110,7 +110,7 @@ export class RecordReader {
     const { segments, switches } = this.#options;
     if (switches.skipReadChecks === true) return undefined;
     const { headPart, blocks, firstBlock } = part;
-    const seed = segments.seedOf(entry.segment);
+    const seed = segments.seedOf(this.#segmentOf(entry));
     const head = decodeRecordHead(headPart, 0, headPart.length, seed);
     if (head === undefined) return 'the head of its record is damaged';
     if (!isRecordOf(headPart, head, name, entry)) return 'another record is in its place';
@@ -125,10 +125,17 @@ export class RecordReader {
     return areIntact ? undefined : 'its checksum does not match';
   }
 
-  #damaged(name: string, entry: IndexEntry, reason: string): EngineError {
+  #segmentOf(entry: TreeEntry): number {
+    const segment = this.#options.segments.segmentOf(entry.ordinal);
+    assert(segment !== undefined, 'a visible value lies in a use of a segment that is over');
+    return segment;
+  }
+
+  #damaged(name: string, entry: TreeEntry, reason: string): EngineError {
     const { source, counters } = this.#options;
     counters.checksumErrorCount++;
-    const offset = source.place(entry.segment, entry.offset);
+    const segment = this.#segmentOf(entry);
+    const offset = source.place(segment, entry.offset);
     const { path } = source.device;
     return new EngineError(
       `Reading a value of ${entry.valueBytes} bytes from ${path} at byte ${offset}: ${reason}. It is ` +
@@ -137,7 +144,7 @@ export class RecordReader {
         code: 'VALUE_DAMAGED',
         path,
         key: bytesOfBinaryString(name),
-        segment: entry.segment,
+        segment,
         offset,
         reason,
       },
@@ -145,7 +152,7 @@ export class RecordReader {
   }
 }
 
-function isRecordOf(bytes: Uint8Array, head: RecordHead, name: string, entry: IndexEntry): boolean {
+function isRecordOf(bytes: Uint8Array, head: RecordHead, name: string, entry: TreeEntry): boolean {
   return (
     head.type === RECORD_PUT &&
     head.lsn === entry.lsn &&

@@ -1,5 +1,5 @@
 /**
- * A record: one key's change, a manifest or an index page, as it stands in a group.
+ * A record: one key's change, a manifest or a checkpoint page, as it stands in a group.
  *
  *     0        4      5       6           8            12     20    20+k
  *     +--------+------+-------+-----------+------------+------+-----+------------------+-------+
@@ -22,10 +22,12 @@ const RECORD_FIXED_BYTES = 20;
 export const RECORD_PUT = 1;
 export const RECORD_DELETE = 2;
 export const RECORD_MANIFEST = 3;
-export const RECORD_INDEX_PAGE = 4;
+export const RECORD_CHECKPOINT_PAGE = 4;
+/** The key is where the range begins, the value where it ends. */
+export const RECORD_DELETE_RANGE = 5;
 
-/** One of the four numbers above. */
-export type RecordType = 1 | 2 | 3 | 4;
+/** One of the five numbers above. */
+export type RecordType = 1 | 2 | 3 | 4 | 5;
 
 /** What is known of a record from its head. Offsets are in the buffer that it was decoded from. */
 export interface RecordHead {
@@ -117,7 +119,7 @@ export function decodeRecordHead(
     return undefined;
   }
   const type = bytes[offset + 4] as number;
-  if (type < RECORD_PUT || type > RECORD_INDEX_PAGE) return undefined;
+  if (type < RECORD_PUT || type > RECORD_DELETE_RANGE) return undefined;
   const keyStart = offset + RECORD_FIXED_BYTES;
   return {
     type: type as RecordType,

@@ -1,8 +1,8 @@
 /**
- * Recovery: from the slot's pointer to an index in memory, without writing anything.
+ * Recovery: from the slot's pointer to the tree and a memtable, without writing anything.
  *
  * 1. The newest claim that has written a manifest names it in its slot.
- * 2. The manifest names the pages of an index snapshot and the closed parts of the log since. They
+ * 2. The manifest names the pages of a checkpoint and the closed parts of the log since. They
  *    were flushed before the manifest was: anything unreadable in them is damage, and refused.
  * 3. From the manifest's own group on the log is open ended: first the rest of that segment, then the
  *    segments of the claim's reservation that name each other as predecessor. Only the very last
@@ -30,8 +30,8 @@ import { NO_HISTORY } from './claim-history.ts';
 import type { ClaimHistory, Fence } from './claim-history.ts';
 import { corrupt } from './errors.ts';
 import type { EngineError } from './errors.ts';
-import { decodeIndexPage } from './index-page.ts';
-import { IndexEntry } from './key-index.ts';
+import { decodeCheckpointPage } from './checkpoint-page.ts';
+import type { PlacedTable } from './checkpoint-page.ts';
 import { BLOCK_BYTES } from './limits.ts';
 import { LogSource, areValuesIntact } from './log-walk.ts';
 import type { SegmentUse, WalkedGroup } from './log-walk.ts';
@@ -39,29 +39,32 @@ import { decodeManifest } from './manifest.ts';
 import type { LogPart, Manifest, PagePlace } from './manifest.ts';
 import {
   RECORD_DELETE,
-  RECORD_INDEX_PAGE,
+  RECORD_DELETE_RANGE,
+  RECORD_CHECKPOINT_PAGE,
   RECORD_MANIFEST,
-  RECORD_PUT,
   decodeRecordHead,
   headBytesOf,
   isValueIntact,
 } from './record.ts';
+import type { RecordHead } from './record.ts';
 import { decodeSegmentHeader } from './segment-header.ts';
 import type { SegmentHeader } from './segment-header.ts';
 import type { Superblock } from './superblock.ts';
+import { isInline } from './space.ts';
 import type { TestSwitches } from './test-switches.ts';
+import { TreeEntry } from './tree/tree-entry.ts';
 
 /** What recovery found: everything that a new holder starts from. */
 export interface Recovered {
   readonly catalog: Catalog;
   readonly nextLsn: number;
   readonly nextOrdinal: number;
-  /** Number of the snapshot that `pages` make up, 0 for none, and the highest number ever used. */
-  readonly snapshot: number;
-  readonly lastSnapshot: number;
+  /** Number of the checkpoint that `pages` make up, 0 for none, and the highest number ever used. */
+  readonly checkpoint: number;
+  readonly lastCheckpoint: number;
   readonly pages: readonly PagePlace[];
   /**
-   * The log since that snapshot, all of it closed, up to its last group. Parts without anything but
+   * The log since that checkpoint, all of it closed, up to its last group. Parts without anything but
    * manifests are left out: a row of starts that do nothing must not fill the device.
    */
   readonly parts: readonly LogPart[];
@@ -130,8 +133,8 @@ class Recovery {
   #hasContent = false;
   #nextLsn = 1;
   #nextOrdinal = 1;
-  #snapshot = 0;
-  #lastSnapshot = 0;
+  #checkpoint = 0;
+  #lastCheckpoint = 0;
   #history: ClaimHistory = NO_HISTORY;
   #end: RecoveredEnd | undefined;
 
@@ -148,11 +151,11 @@ class Recovery {
     const { manifest } = start;
     this.#nextLsn = manifest.nextLsn;
     this.#nextOrdinal = manifest.nextOrdinal;
-    this.#snapshot = manifest.snapshot;
-    this.#lastSnapshot = manifest.snapshot;
+    this.#checkpoint = manifest.checkpoint;
+    this.#lastCheckpoint = manifest.checkpoint;
     this.#pages = manifest.pages;
     this.#history = manifest.history;
-    await this.#loadSnapshot(manifest, start.use);
+    await this.#loadCheckpoint(manifest, start.use);
     for (const part of manifest.parts) await this.#replayPart(part);
     await this.#replayTail(slot, start);
   }
@@ -173,8 +176,8 @@ class Recovery {
       catalog: this.#catalog,
       nextLsn: this.#nextLsn,
       nextOrdinal: this.#nextOrdinal,
-      snapshot: this.#snapshot,
-      lastSnapshot: this.#lastSnapshot,
+      checkpoint: this.#checkpoint,
+      lastCheckpoint: this.#lastCheckpoint,
       pages: this.#pages,
       parts: this.#parts,
       history: setFences === undefined ? this.#history : { ...this.#history, fences },
@@ -228,21 +231,28 @@ class Recovery {
     return manifest === undefined ? undefined : { manifest, firstGroup };
   }
 
-  async #loadSnapshot(manifest: Manifest, own: SegmentUse): Promise<void> {
+  async #loadCheckpoint(manifest: Manifest, own: SegmentUse): Promise<void> {
     const seeds = new Map(manifest.parts.map((part) => [part.ordinal, seedOf(part.identity)]));
     seeds.set(own.ordinal, own.seed);
+    const tables: PlacedTable[] = [];
     for (const page of manifest.pages) {
       const seed = seeds.get(page.ordinal);
-      const reason = 'a page of the index snapshot is damaged';
+      const reason = 'a page of the checkpoint is damaged';
       if (seed === undefined) throw this.#corrupt(page.segment, page.offset, reason);
-      const value = await readPage(this.#source, page, manifest.snapshot, seed);
+      const value = await readPage(this.#source, page, manifest.checkpoint, seed);
       if (value === undefined) throw this.#corrupt(page.segment, page.offset, reason);
-      const content = this.#decode(page, page.offset, () => decodeIndexPage(value));
-      if (content.kind === 'segments') {
-        for (const row of content.rows) this.#catalog.segments.restore(row);
-      } else {
-        for (const [key, entry] of content.entries) this.#catalog.put(key, entry);
-      }
+      const content = this.#decode(page, page.offset, () => decodeCheckpointPage(value));
+      if (content.kind === 'tables') tables.push(...content.tables);
+      else if (content.kind === 'counters') this.#catalog.restoreCounters(content.counters);
+      else for (const row of content.rows) this.#catalog.restoreRow(row);
+    }
+    const { segmentCount } = this.#superblock.geometry;
+    const stray = tables.find(({ meta }) => meta.segment >= segmentCount);
+    const problem =
+      stray === undefined ? this.#catalog.restoreTables(tables) : 'a table lies in no segment';
+    if (problem !== undefined) {
+      const first = manifest.pages[0] ?? { segment: own.segment, offset: 0 };
+      throw this.#corrupt(first.segment, first.offset, `the checkpoint contradicts itself: ${problem}`);
     }
   }
 
@@ -405,22 +415,43 @@ class Recovery {
   #apply(group: WalkedGroup): void {
     const { header, bytes, at } = group;
     for (const head of group.heads ?? []) {
-      if (head.type === RECORD_PUT || head.type === RECORD_DELETE) {
-        this.#nextLsn = Math.max(this.#nextLsn, head.lsn + 1);
-        this.#hasContent = true;
-        const key = binaryStringOf(bytes, head.keyStart, head.keyEnd);
-        if (head.type === RECORD_DELETE) {
-          this.#catalog.delete(key);
-          continue;
-        }
+      if (head.type === RECORD_CHECKPOINT_PAGE) {
+        this.#lastCheckpoint = Math.max(this.#lastCheckpoint, head.lsn);
+      }
+      if (head.type === RECORD_MANIFEST || head.type === RECORD_CHECKPOINT_PAGE) continue;
+      this.#nextLsn = Math.max(this.#nextLsn, head.lsn + 1);
+      this.#hasContent = true;
+      const key = binaryStringOf(bytes, head.keyStart, head.keyEnd);
+      if (head.type === RECORD_DELETE_RANGE) {
+        this.#applyRange(group, head, key);
+      } else if (head.type === RECORD_DELETE) {
+        this.#catalog.set(key, TreeEntry.delete(head.lsn));
+      } else {
         const start = head.valueStart - headBytesOf(head.keyEnd - head.keyStart, head.valueBytes);
-        const offset = header.offset + start - at;
-        const entry = new IndexEntry(header.segment, offset, head.valueBytes, head.lsn);
-        this.#catalog.put(key, entry);
-      } else if (head.type === RECORD_INDEX_PAGE) {
-        this.#lastSnapshot = Math.max(this.#lastSnapshot, head.lsn);
+        this.#applyPut(group, head, key, header.offset + start - at);
       }
     }
+  }
+
+  #applyPut({ header, bytes }: WalkedGroup, head: RecordHead, key: string, offset: number): void {
+    const { lsn, valueBytes } = head;
+    const seed = this.#catalog.segments.seedOf(header.segment);
+    // A short value that is damaged stays where it is: reading it says so.
+    const isTaken = isInline(valueBytes) && isValueIntact(bytes, head, seed);
+    const entry = isTaken
+      ? TreeEntry.inline(lsn, bytes.slice(head.valueStart, head.valueStart + valueBytes))
+      : TreeEntry.pointer(lsn, valueBytes, header.segmentOrdinal, offset);
+    this.#catalog.set(key, entry);
+  }
+
+  #applyRange({ header, bytes }: WalkedGroup, head: RecordHead, from: string): void {
+    const { segment, offset } = header;
+    const seed = this.#catalog.segments.seedOf(segment);
+    if (!isValueIntact(bytes, head, seed)) {
+      throw this.#corrupt(segment, offset, 'the end of a range delete is damaged');
+    }
+    const to = binaryStringOf(bytes, head.valueStart, head.valueStart + head.valueBytes);
+    if (from < to) this.#catalog.deleteRange(from, to);
   }
 
   /** Records of a part are about to be replayed: from now on the segment is known. */
@@ -474,11 +505,11 @@ interface LogStart {
   readonly firstGroup: number;
 }
 
-/** The value of an index page's record; `undefined` when it is damaged. */
+/** The value of a checkpoint page's record; `undefined` when it is damaged. */
 export async function readPage(
   source: LogSource,
   page: PagePlace,
-  snapshot: number,
+  checkpoint: number,
   seed: number,
 ): Promise<Uint8Array | undefined> {
   const { segmentCount, segmentStrideBytes } = source.geometry;
@@ -488,8 +519,8 @@ export async function readPage(
   const bytes = await source.read(page.segment, page.offset, sizeBytes);
   const head = decodeRecordHead(bytes, 0, sizeBytes, seed);
   const isExpected =
-    head?.type === RECORD_INDEX_PAGE &&
-    head.lsn === snapshot &&
+    head?.type === RECORD_CHECKPOINT_PAGE &&
+    head.lsn === checkpoint &&
     head.valueBytes === page.valueBytes;
   if (!isExpected || !isValueIntact(bytes, head, seed)) return undefined;
   return bytes.subarray(head.valueStart);

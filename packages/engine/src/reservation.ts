@@ -13,7 +13,7 @@
 import { assert } from '@dozo/base';
 import { RESERVATION_SEGMENTS_MAX } from '@dozo/claim';
 import type { Claim } from '@dozo/claim';
-import { RESERVATION_SEGMENTS_MIN, RESERVATION_SHARE } from './limits.ts';
+import { OPEN_TABLE_SEGMENTS_MAX, RESERVATION_SEGMENTS_MIN, RESERVATION_SHARE } from './limits.ts';
 import type { SegmentTable } from './segment-table.ts';
 import type { TestSwitches } from './test-switches.ts';
 
@@ -21,6 +21,8 @@ export interface ReservationOptions {
   readonly claim: Pick<Claim, 'confirm'>;
   readonly segments: SegmentTable;
   readonly switches: TestSwitches;
+  /** More segments may be opened. */
+  readonly onConfirmed: () => void;
 }
 
 /** See the file comment. */
@@ -70,6 +72,7 @@ export class Reservation {
       this.#confirming = undefined;
       this.#pending = [];
       this.#confirmed.push(...extension);
+      this.#options.onConfirmed();
     };
     if (this.#options.switches.skipReservationConfirm === true) {
       add();
@@ -98,7 +101,7 @@ export class Reservation {
   #extensionLength(): number {
     const { count, unreservedCount } = this.#options.segments;
     const wanted = Math.max(RESERVATION_SEGMENTS_MIN, Math.floor(count / RESERVATION_SHARE));
-    const limit = Math.min(wanted, RESERVATION_SEGMENTS_MAX) - 1;
+    const limit = Math.min(wanted, RESERVATION_SEGMENTS_MAX - OPEN_TABLE_SEGMENTS_MAX) - 1;
     const heldCount = this.#confirmed.length;
     if (heldCount > Math.floor(limit / 2)) return 0;
     const least = heldCount === 0 ? Math.min(1, unreservedCount) : 0;

@@ -6,15 +6,29 @@
  */
 import { binaryStringOf, bytesOfBinaryString } from '@dozo/base';
 import type { KeyRange, Lsn, ScanEntry, ScanOptions } from './engine-types.ts';
-import type { IndexRange, IndexRow, IndexView } from './key-index.ts';
+import type { IndexRange, IndexRow } from './key-index.ts';
 import { READ_GAP_BYTES_MAX, SCAN_PAGE_ROWS, SCAN_WINDOW_BYTES } from './limits.ts';
 import type { LogSource } from './log-walk.ts';
 import { headBytesOf, recordBytesOf } from './record.ts';
+import { isPromise } from './maybe-promise.ts';
+import type { MaybePromise } from './maybe-promise.ts';
 import type { RecordReader } from './record-reader.ts';
+import type { SegmentTable } from './segment-table.ts';
+import { ENTRY_INLINE } from './tree/tree-entry.ts';
+import type { TreeEntry } from './tree/tree-entry.ts';
+
+/** A row of the tree. */
+type Row = IndexRow<TreeEntry>;
+
+/** Rows of the tree, as they are or were at some moment, without deletes. */
+export interface RowSource {
+  rows(range: IndexRange, limit: number): MaybePromise<readonly Row[]>;
+}
 
 /** Where a scan gets its bytes from. */
 export interface ScanSource {
-  readonly view: IndexView;
+  readonly view: RowSource;
+  readonly segments: SegmentTable;
   readonly reader: RecordReader;
   readonly source: LogSource;
   /** Throws when the view may not be used any more; a promise when that must be found out first. */
@@ -41,7 +55,8 @@ export async function* scanRows(
   while (left > 0) {
     const entering = scan.enter();
     if (entering !== undefined) await entering;
-    const rows = scan.view.rows(rest, Math.min(left, SCAN_PAGE_ROWS));
+    const reading = scan.view.rows(rest, Math.min(left, SCAN_PAGE_ROWS));
+    const rows = isPromise(reading) ? await reading : reading;
     if (options.values === false) {
       for (const row of rows) yield rowOf(row);
     } else {
@@ -56,7 +71,7 @@ export async function* scanRows(
 
 async function* rowsWithValues(
   scan: ScanSource,
-  rows: readonly IndexRow[],
+  rows: readonly Row[],
 ): AsyncGenerator<ScanEntry> {
   let start = 0;
   while (start < rows.length) {
@@ -68,11 +83,15 @@ async function* rowsWithValues(
     for (const row of window) {
       const again = scan.enter();
       if (again !== undefined) await again;
-      const bytes = bytesOf.get(row) as Uint8Array;
+      const bytes = bytesOf.get(row);
+      if (bytes === undefined) {
+        yield { ...rowOf(row), value: row.entry.value.slice() };
+        continue;
+      }
       const headBytes = headBytesOf(row.key.length, row.entry.valueBytes);
       // A copy, so that one small value does not hold on to the whole window. What is not right there
       // is read again for itself, which says what is wrong with it.
-      const value = scan.reader.isIntact(row.key, row.entry, bytes)
+      const value = scan.reader.problemOf(row.key, row.entry, bytes) === undefined
         ? bytes.slice(headBytes)
         : await scan.reader.read(row.key, row.entry);
       yield { ...rowOf(row), value };
@@ -82,60 +101,67 @@ async function* rowsWithValues(
 }
 
 /** The first row that does not belong to the window which begins at `start`. */
-function windowEnd(rows: readonly IndexRow[], start: number): number {
+function windowEnd(rows: readonly Row[], start: number): number {
   let bytes = 0;
   for (let index = start; index < rows.length; index++) {
-    bytes += recordBytes(rows[index] as IndexRow);
+    bytes += recordBytes(rows[index] as Row);
     if (bytes > SCAN_WINDOW_BYTES && index > start) return index;
   }
   return rows.length;
 }
 
-/** The whole records of some rows, read with as few reads as their places allow. */
+/** The whole records of those rows whose values lie in the log, read with as few reads as their places allow. */
 async function readWindow(
   scan: ScanSource,
-  rows: readonly IndexRow[],
-): Promise<Map<IndexRow, Uint8Array>> {
-  const sorted = [...rows].sort(
-    (left, right) =>
-      left.entry.segment - right.entry.segment || left.entry.offset - right.entry.offset,
-  );
-  const runs: IndexRow[][] = [];
+  rows: readonly Row[],
+): Promise<Map<Row, Uint8Array>> {
+  const sorted = rows
+    .filter(({ entry }) => entry.kind !== ENTRY_INLINE)
+    .sort(
+      (left, right) =>
+        left.entry.ordinal - right.entry.ordinal || left.entry.offset - right.entry.offset,
+    );
+  const runs: Row[][] = [];
   for (const row of sorted) {
     const run = runs.at(-1);
     const last = run?.at(-1);
     const isNear =
-      last?.entry.segment === row.entry.segment &&
+      last?.entry.ordinal === row.entry.ordinal &&
       row.entry.offset - (last.entry.offset + recordBytes(last)) <= READ_GAP_BYTES_MAX;
     if (run !== undefined && isNear) run.push(row);
     else runs.push([row]);
   }
-  const bytesOf = new Map<IndexRow, Uint8Array>();
+  const bytesOf = new Map<Row, Uint8Array>();
   await Promise.all(runs.map((run) => readRun(scan, run, bytesOf)));
   return bytesOf;
 }
 
 async function readRun(
   scan: ScanSource,
-  run: readonly IndexRow[],
-  bytesOf: Map<IndexRow, Uint8Array>,
+  run: readonly Row[],
+  bytesOf: Map<Row, Uint8Array>,
 ): Promise<void> {
-  const first = run[0] as IndexRow;
-  const last = run.at(-1) as IndexRow;
+  const first = run[0] as Row;
+  const last = run.at(-1) as Row;
   const start = first.entry.offset;
   const end = last.entry.offset + recordBytes(last);
-  const bytes = await scan.source.read(first.entry.segment, start, end - start);
+  const segment = scan.segments.segmentOf(first.entry.ordinal);
+  // A row whose segment is not known is read for itself, which says so.
+  const bytes =
+    segment === undefined
+      ? new Uint8Array(end - start)
+      : await scan.source.read(segment, start, end - start);
   for (const row of run) {
     const at = row.entry.offset - start;
     bytesOf.set(row, bytes.subarray(at, at + recordBytes(row)));
   }
 }
 
-function recordBytes(row: IndexRow): number {
+function recordBytes(row: Row): number {
   return recordBytesOf(row.key.length, row.entry.valueBytes);
 }
 
-function rowOf(row: IndexRow): ScanEntry {
+function rowOf(row: Row): ScanEntry {
   const { lsn, valueBytes } = row.entry;
   return { key: bytesOfBinaryString(row.key), lsn: lsn as Lsn, sizeBytes: valueBytes };
 }

@@ -8,6 +8,7 @@
 import { ByteReader, ByteWriter, CodecError, crc32c, writeUint32 } from '@dozo/base';
 import type { ClaimIdentity } from '@dozo/claim';
 import { BLOCK_BYTES } from './limits.ts';
+import type { SegmentKind } from './segment-table.ts';
 
 /** What a segment's header says. */
 export interface SegmentHeader {
@@ -25,12 +26,17 @@ export interface SegmentHeader {
   };
 }
 
-const MAGIC = new TextEncoder().encode('DOZOSEG1');
+const LOG_MAGIC = new TextEncoder().encode('DOZOSEG1');
+const TABLES_MAGIC = new TextEncoder().encode('DOZOTAB1');
 const CRC_OFFSET_BYTES = 8;
 
-export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
+/** The header of a segment of the log, or of one that holds tables: those have no segment before them. */
+export function encodeSegmentHeader(
+  header: SegmentHeader,
+  kind: SegmentKind = 'log',
+): Uint8Array {
   const writer = new ByteWriter(BLOCK_BYTES);
-  writer.bytes(MAGIC).uint32(0).uint32(header.segment).bytes(header.deviceId);
+  writer.bytes(kind === 'log' ? LOG_MAGIC : TABLES_MAGIC).uint32(0).uint32(header.segment).bytes(header.deviceId);
   writer.uint64(header.identity.incarnation).bytes(header.identity.nonce).uint64(header.ordinal);
   writer.uint32(header.previous === undefined ? 0 : 1).uint32(header.previous?.segment ?? 0);
   writer.uint64(header.previous?.ordinal ?? 0).uint32(header.previous?.end ?? 0);
@@ -40,11 +46,15 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   return block;
 }
 
-/** Reads a segment's first block; `undefined` when it is not a valid header. */
-export function decodeSegmentHeader(block: Uint8Array): SegmentHeader | undefined {
+/** Reads a segment's first block; `undefined` when it is not a valid header of that kind. */
+export function decodeSegmentHeader(
+  block: Uint8Array,
+  kind: SegmentKind = 'log',
+): SegmentHeader | undefined {
+  const magic = kind === 'log' ? LOG_MAGIC : TABLES_MAGIC;
   try {
     const reader = new ByteReader(block, 'a segment header');
-    if (reader.view(8).some((byte, index) => byte !== MAGIC[index])) return undefined;
+    if (reader.view(8).some((byte, index) => byte !== magic[index])) return undefined;
     const checksum = reader.uint32();
     const copy = block.slice(0, BLOCK_BYTES);
     copy.fill(0, CRC_OFFSET_BYTES, CRC_OFFSET_BYTES + 4);

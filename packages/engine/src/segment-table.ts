@@ -3,8 +3,9 @@
  *
  *     free -> reserved -> open -> closed -> retired -> free
  *
- * A closed segment is retired when no live record is in it and recovery does not need it any more
- * (it is in no part that the durable manifest names). It becomes free when no reader that began
+ * A segment holds either a piece of the log or tables. A closed one is retired when no live record or
+ * table is in it and recovery does not need it any more (it is in no part that the durable manifest
+ * names, and none of its tables is in the version that the durable checkpoint names). It becomes free when no reader that began
  * before its retirement is left, so that a read never meets bytes of the segment's next use.
  *
  * A *quarantined* segment is one that a process which may still live has reserved. It is read like any
@@ -12,7 +13,8 @@
  * quarantine ends. So it is never reserved, and nothing is ever written to it.
  */
 import { assert } from '@dozo/base';
-import type { SegmentRow } from './index-page.ts';
+import type { SegmentRow } from './checkpoint-page.ts';
+import type { TableMeta } from './table/table-meta.ts';
 
 const FREE = 0;
 const RESERVED = 1;
@@ -22,15 +24,26 @@ const RETIRED = 4;
 /** Would be free, and is quarantined. */
 const HELD_BACK = 5;
 
+const LOG = 0;
+const TABLES = 1;
+
+/** What is written into a segment during one use of it. */
+export type SegmentKind = 'log' | 'tables';
+
 /** Counts and live bytes of all segments of a device. */
 export class SegmentTable {
   readonly count: number;
+  /** Told whenever a segment has become free. */
+  onFree: () => void = () => undefined;
   readonly #states: Uint8Array;
+  readonly #kinds: Uint8Array;
   readonly #ordinals: Float64Array;
   readonly #seeds: Uint32Array;
   readonly #ends: Uint32Array;
   readonly #liveBytes: Float64Array;
   readonly #pageBytes: Float64Array;
+  /** Which segment a use of the log lies in, for all that may still be read. */
+  readonly #segmentOfOrdinal = new Map<number, number>();
   readonly #damaged = new Set<number>();
   #quarantined: ReadonlySet<number> = new Set();
   /** Segments that the durable manifest needs for recovery. */
@@ -46,12 +59,14 @@ export class SegmentTable {
   #shortReaderCount = 0;
   #onLeave: (() => void)[] = [];
   #totalLiveBytes = 0;
+  #tableBytes = 0;
   /** While the log is replayed, segments fill and empty without being retired. */
   #isRecovering = true;
 
   constructor(count: number) {
     this.count = count;
     this.#states = new Uint8Array(count);
+    this.#kinds = new Uint8Array(count);
     this.#ordinals = new Float64Array(count);
     this.#seeds = new Uint32Array(count);
     this.#ends = new Uint32Array(count);
@@ -90,8 +105,24 @@ export class SegmentTable {
     return this.#free.length - this.#freeHead;
   }
 
+  /** Live bytes in all segments, tables included. */
   get totalLiveBytes(): number {
     return this.#totalLiveBytes;
+  }
+
+  /** Bytes of tables, those included that wait for a checkpoint to be let go. */
+  get tableBytes(): number {
+    return this.#tableBytes;
+  }
+
+  /** Where a use of the log lies; `undefined` when nothing of it is live any more. */
+  segmentOf(ordinal: number): number | undefined {
+    return this.#segmentOfOrdinal.get(ordinal);
+  }
+
+  /** Whether anything of a use of the log may still be live. */
+  isKnown(ordinal: number): boolean {
+    return this.#segmentOfOrdinal.has(ordinal);
   }
 
   liveBytesOf(segment: number): number {
@@ -120,6 +151,10 @@ export class SegmentTable {
     return this.#states[segment] === CLOSED;
   }
 
+  kindOf(segment: number): SegmentKind {
+    return this.#kinds[segment] === TABLES ? 'tables' : 'log';
+  }
+
   isQuarantined(segment: number): boolean {
     return this.#quarantined.has(segment);
   }
@@ -137,22 +172,44 @@ export class SegmentTable {
     this.#damaged.add(segment);
   }
 
-  /** Rows of all segments that hold anything, for an index snapshot. */
+  /** Rows of all segments that hold a piece of the log, for a checkpoint. */
   rows(): SegmentRow[] {
     const rows: SegmentRow[] = [];
     for (let segment = 0; segment < this.count; segment++) {
       if (this.#states[segment] !== CLOSED && this.#states[segment] !== OPEN) continue;
+      if (this.#kinds[segment] === TABLES) continue;
       rows.push(this.#row(segment));
     }
     return rows;
   }
 
-  /** During recovery: a segment holds data of a claim. */
-  restore(row: SegmentRow): void {
-    this.#states[row.segment] = CLOSED;
-    this.#ordinals[row.segment] = row.ordinal;
-    this.#seeds[row.segment] = row.seed;
-    this.#ends[row.segment] = row.end;
+  /**
+   * During recovery: a segment holds a piece of a claim's log. What an earlier use of it is said to hold
+   * is gone: nobody would have used it again before all of that was dead.
+   */
+  restore(row: Omit<SegmentRow, 'liveBytes'>): void {
+    const { segment, ordinal } = row;
+    if (this.#states[segment] === CLOSED && this.#ordinals[segment] !== ordinal) {
+      this.#totalLiveBytes -= this.#liveBytes[segment] as number;
+      this.#liveBytes[segment] = 0;
+      this.#segmentOfOrdinal.delete(this.#ordinals[segment] as number);
+    }
+    this.#states[segment] = CLOSED;
+    this.#kinds[segment] = LOG;
+    this.#ordinals[segment] = ordinal;
+    this.#seeds[segment] = row.seed;
+    this.#ends[segment] = row.end;
+    this.#segmentOfOrdinal.set(ordinal, segment);
+  }
+
+  /** During recovery: a table of the checkpoint lies there. */
+  restoreTable(table: TableMeta): void {
+    const { segment, ordinal, offset, sizeBytes } = table;
+    this.#states[segment] = CLOSED;
+    this.#kinds[segment] = TABLES;
+    this.#ordinals[segment] = ordinal;
+    this.#ends[segment] = Math.max(this.endOf(segment), offset + sizeBytes);
+    this.addTable(segment, sizeBytes);
   }
 
   /** After recovery: what holds nothing that is needed is free, unless it is quarantined. */
@@ -191,6 +248,33 @@ export class SegmentTable {
     this.#liveBytes[segment] = left;
     this.#totalLiveBytes -= bytes;
     if (left === 0) this.#retireIfDead(segment);
+  }
+
+  /** A pointer into a use of the log has come. */
+  addPointer(ordinal: number, bytes: number): void {
+    const segment = this.#segmentOfOrdinal.get(ordinal);
+    assert(segment !== undefined, 'a record lies in no known use of a segment');
+    this.addLive(segment, bytes);
+  }
+
+  /** A pointer has gone; one into a use that is over counts no more. Returns whether it counted. */
+  removePointer(ordinal: number, bytes: number): boolean {
+    const segment = this.#segmentOfOrdinal.get(ordinal);
+    if (segment === undefined) return false;
+    this.removeLive(segment, bytes);
+    return true;
+  }
+
+  /** A table has been given a place in a segment. */
+  addTable(segment: number, sizeBytes: number): void {
+    this.addLive(segment, sizeBytes);
+    this.#tableBytes += sizeBytes;
+  }
+
+  /** A table is needed by nobody any more, neither now nor after a crash. */
+  removeTable(segment: number, sizeBytes: number): void {
+    this.#tableBytes -= sizeBytes;
+    this.removeLive(segment, sizeBytes);
   }
 
   /** Takes up to `limit` free segments into the reservation. */
@@ -237,22 +321,28 @@ export class SegmentTable {
     }
   }
 
-  /** A reserved segment becomes the open one. */
-  open(segment: number, ordinal: number, seed: number): void {
+  /** A reserved segment becomes the open one of the log, or an open one for tables. */
+  open(segment: number, ordinal: number, seed: number, kind: SegmentKind = 'log'): void {
     assert(this.#states[segment] === RESERVED, 'writing outside the reservation');
     this.#states[segment] = OPEN;
+    this.#kinds[segment] = kind === 'log' ? LOG : TABLES;
     this.#reservedCount--;
     this.#ordinals[segment] = ordinal;
     this.#seeds[segment] = seed;
     this.#ends[segment] = 0;
+    if (kind === 'tables') return;
+    this.#segmentOfOrdinal.set(ordinal, segment);
     this.#needed.add(segment);
   }
 
-  /** The open segment is full up to `end`. The next manifest needs it. */
+  /** An open segment is full up to `end`. If it is of the log, the next manifest needs it. */
   close(segment: number, end: number): void {
     assert(this.#states[segment] === OPEN, 'closing a segment that is not open');
     this.#states[segment] = CLOSED;
     this.#ends[segment] = end;
+    if (this.#kinds[segment] === TABLES && this.#liveBytes[segment] === 0) {
+      this.#retireIfDead(segment);
+    }
   }
 
   /** A manifest that needs only these segments is durable, and the slot points at it. */
@@ -318,12 +408,18 @@ export class SegmentTable {
   }
 
   #makeFree(segment: number): void {
+    if (this.#kinds[segment] === LOG) {
+      const ordinal = this.#ordinals[segment] as number;
+      // A later use of another segment never has the same ordinal; an entry of ours may be gone already.
+      if (this.#segmentOfOrdinal.get(ordinal) === segment) this.#segmentOfOrdinal.delete(ordinal);
+    }
     if (this.#quarantined.has(segment)) {
       this.#states[segment] = HELD_BACK;
       return;
     }
     this.#states[segment] = FREE;
     this.#free.push(segment);
+    this.onFree();
   }
 
   #row(segment: number): SegmentRow {
@@ -332,6 +428,7 @@ export class SegmentTable {
       ordinal: this.ordinalOf(segment),
       seed: this.seedOf(segment),
       end: this.endOf(segment),
+      liveBytes: this.liveBytesOf(segment),
     };
   }
 

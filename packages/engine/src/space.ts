@@ -3,28 +3,38 @@
  *
  * Two bounds work together. A put is *accepted* only while the live data, with it, stay below the
  * usable bytes; what is accepted always finds room sooner or later, because reclaim can then gather
- * enough dead bytes. And the log opens a new segment only while enough free ones are left: reclaim and
- * index snapshots may use the last ones, deletes all but those, puts all but those and one more. So
- * on a full device deletes work, and reclaim and snapshots always have where to write.
+ * enough dead bytes. And a new segment is opened only while enough free ones are left: checkpoints may
+ * use the last one, flushes, compactions and reclaim one or two more are needed for, deletes all but
+ * those, puts all but those and one more. So on a full device deletes work, and what makes space has
+ * always where to write.
  *
  * Quarantined segments belong to somebody else: neither they nor what lies in them counts.
  */
 import type { Geometry } from './geometry.ts';
-import { indexEntryBytesOf } from './index-page.ts';
-import { RESERVE_SEGMENTS_MIN, SEGMENT_FILL } from './limits.ts';
+import { INLINE_VALUE_BYTES_MAX, RESERVE_SEGMENTS_MIN, SEGMENT_FILL } from './limits.ts';
 import { recordBytesOf } from './record.ts';
 
+/** What a group, or a table, is written for; each may go down to another number of available segments. */
+export type SpaceClass = 'checkpoint' | 'flush' | 'compaction' | 'moves' | 'shrink' | 'grow';
+
 /**
- * Copies of its index entry that each key is charged with: the pages of the current snapshot, of the
- * next one, and the room that lets the one replace the other.
+ * How many segments must be available before one is opened for a class. A flush gives back the log that
+ * it makes superfluous once a checkpoint names its tables, so checkpoints come first.
  */
-const INDEX_COPIES = 3;
+const NEEDED_SEGMENTS: Readonly<Record<SpaceClass, number>> = {
+  checkpoint: 1,
+  flush: 2,
+  compaction: 2,
+  moves: 3,
+  shrink: 4,
+  grow: 5,
+};
 
-/** What a group is written for; each may go down to another number of free segments. */
-export type SpaceClass = 'maintenance' | 'shrink' | 'grow';
+/** Bytes that an entry takes in a table beside its key and an inline value: fields, filter, index. */
+const TABLE_ENTRY_BYTES = 24;
 
 /**
- * Bytes that live records and their index can take of a device; what lies in the quarantined ones of its
+ * Bytes that live records and tables can take of a device; what lies in the quarantined ones of its
  * segments does not count against it.
  */
 export function usableBytesOf(geometry: Geometry, quarantinedCount = 0): number {
@@ -32,23 +42,25 @@ export function usableBytesOf(geometry: Geometry, quarantinedCount = 0): number 
   return Math.floor(segments * geometry.segmentPayloadBytes * SEGMENT_FILL);
 }
 
-/** What a key and its value are charged with. */
-export function chargeOf(keyBytes: number, valueBytes: number): number {
-  return recordBytesOf(keyBytes, valueBytes) + INDEX_COPIES * indexEntryBytesOf(keyBytes);
+/** Whether a value stands in the tree and not in the log. */
+export function isInline(valueBytes: number): boolean {
+  return valueBytes < INLINE_VALUE_BYTES_MAX;
 }
 
-/** What the live data are charged with in all. */
-export function chargedBytes(liveBytes: number, indexBytes: number): number {
-  return liveBytes + INDEX_COPIES * indexBytes;
+/** What a key and its value are charged with. */
+export function chargeOf(keyBytes: number, valueBytes: number): number {
+  const inTable = keyBytes + TABLE_ENTRY_BYTES;
+  return isInline(valueBytes)
+    ? inTable + valueBytes
+    : inTable + recordBytesOf(keyBytes, valueBytes);
+}
+
+/** What entries of a memtable will take as a table. */
+export function tableBytesOf(entryCount: number, dataBytes: number): number {
+  return dataBytes + TABLE_ENTRY_BYTES * entryCount;
 }
 
 /** How many segments must be available before one is opened for a class. */
-export function neededSegments(
-  spaceClass: SpaceClass,
-  indexBytes: number,
-  geometry: Geometry,
-): number {
-  if (spaceClass === 'maintenance') return 1;
-  const snapshotSegments = Math.ceil(indexBytes / geometry.segmentPayloadBytes);
-  return snapshotSegments + (spaceClass === 'shrink' ? 2 : 3);
+export function neededSegments(spaceClass: SpaceClass): number {
+  return NEEDED_SEGMENTS[spaceClass];
 }

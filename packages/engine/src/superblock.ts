@@ -13,7 +13,7 @@ import type { Geometry } from './geometry.ts';
 import { BLOCK_BYTES } from './limits.ts';
 
 /** The version of the device format that this software writes, and the only one that it reads. */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 
 /** What a superblock says. */
 export interface Superblock {

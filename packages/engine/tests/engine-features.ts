@@ -5,13 +5,13 @@
 import type { Batch, EngineStats, Operation } from '../src/index.ts';
 
 /** Whether batches may delete ranges of keys. */
-export const HAS_RANGE_DELETE: boolean = false;
+export const HAS_RANGE_DELETE: boolean = true;
 
 /** Whether the index is a merge tree: it flushes memtables and compacts tables. */
-export const HAS_TREE: boolean = false;
+export const HAS_TREE: boolean = true;
 
 /** Whether `keyCount` and `liveBytes` are exact at every moment, not only when all is settled. */
-export const HAS_EXACT_COUNTS: boolean = true;
+export const HAS_EXACT_COUNTS: boolean = false;
 
 /** Deletes all keys in `[from, to)`. */
 export interface RangeDelete {

@@ -47,11 +47,11 @@ describe('opening', () => {
   test('a device of another format version is refused', async () => {
     const medium = await formattedMedium(world);
     const { superblock } = await inspectDevice(deviceOn(medium));
-    const block = encodeSuperblock(superblock, 3);
+    const block = encodeSuperblock(superblock, 4);
     medium.poke(0, block);
     await expect(open(medium)).rejects.toMatchObject({
       code: 'DEVICE_VERSION_UNKNOWN',
-      detail: { version: 3 },
+      detail: { version: 4 },
     });
   });
 

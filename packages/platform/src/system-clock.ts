@@ -47,6 +47,12 @@ class SystemClock implements Clock {
       },
     };
   }
+
+  turn(): Promise<void> {
+    return new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+  }
 }
 
 /** The clock of this machine. Rejects with `KERNEL_CALLS_UNAVAILABLE`. */

@@ -104,6 +104,10 @@ export class ModelEngine implements Engine {
     this.#lsn += 1;
     const lsn = this.#lsn as Lsn;
     for (const operation of batch) {
+      if (operation.kind === 'delete-range') {
+        this.#deleteRange(binaryStringOf(operation.from), binaryStringOf(operation.to));
+        continue;
+      }
       const key = binaryStringOf(operation.key);
       const old = this.#cells.get(key);
       if (old !== undefined) this.#liveBytes -= key.length + old.value.length;
@@ -114,6 +118,15 @@ export class ModelEngine implements Engine {
       } else if (this.#cells.delete(key)) this.#sortedKeys = undefined;
     }
     return lsn;
+  }
+
+  #deleteRange(from: string, to: string): void {
+    for (const [key, { value }] of [...this.#cells]) {
+      if (key < from || key >= to) continue;
+      this.#liveBytes -= key.length + value.length;
+      this.#cells.delete(key);
+      this.#sortedKeys = undefined;
+    }
   }
 
   get(key: Uint8Array, range?: ByteRange): Promise<Entry | undefined> {

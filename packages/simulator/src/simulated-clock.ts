@@ -16,6 +16,8 @@ import type { Clock, Timer } from '@dozo/base';
 
 /** Microtasks between two events are drawn from `[0, TURN_MICROTASKS_END)`. */
 const TURN_MICROTASKS_END = 12;
+/** How long others may have the thread, in ms. */
+const TURN_MS_MAX = 0.1;
 /** So many microtasks without an event, and `runUntil` says that nothing will ever happen. */
 const STUCK_MICROTASKS = 10_000;
 
@@ -63,6 +65,12 @@ export class SimulatedClock implements Clock {
         event.isCancelled = true;
       },
     };
+  }
+
+  turn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.complete(TURN_MS_MAX, resolve);
+    });
   }
 
   /** Makes wall time jump by `deltaMs`, in either direction; monotonic time does not notice. */

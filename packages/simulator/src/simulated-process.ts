@@ -98,6 +98,14 @@ export class SimulatedProcess implements Clock {
     };
   }
 
+  turn(): Promise<void> {
+    return new Promise((resolve) => {
+      void this.clock.turn().then(() => {
+        this.deliver(resolve);
+      });
+    });
+  }
+
   /** Makes this process's wall time jump by `deltaMs`, in either direction. */
   jumpWall(deltaMs: number): void {
     this.#wallJumpedMs += deltaMs;

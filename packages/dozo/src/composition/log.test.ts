@@ -7,6 +7,7 @@ import type { LogOptions } from './log.ts';
 const clock: Clock = {
   wallMs: () => 1_700_000_000_123,
   monotonicMs: () => 0,
+  turn: () => Promise.resolve(),
   startTimer: () => ({ cancel: () => undefined }),
 };
 

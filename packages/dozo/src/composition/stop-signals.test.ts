@@ -17,6 +17,7 @@ class FakeProcess extends EventEmitter {
     return {
       wallMs: () => 0,
       monotonicMs: () => this.nowMs,
+      turn: () => Promise.resolve(),
       startTimer: () => ({ cancel: () => undefined }),
     };
   }

@@ -40,6 +40,10 @@ export interface MergeInput {
   readonly sources: readonly MergeSource[];
   /** `upTo` of the step before: keys up to it are done. Undefined for the first step. */
   readonly after: Uint8Array | undefined;
+  /** Instead of `after`: keys below it are done. */
+  readonly from?: Uint8Array;
+  /** The step ends before this key, where a table must end. */
+  readonly stopAt?: Uint8Array | undefined;
   /** Nothing older is left below: deletes are not written. */
   readonly dropDeletes: boolean;
   /** The seed of the table that the output is for. */
@@ -54,6 +58,8 @@ export interface MergeStep {
   readonly run: BlockRun;
   /** The last key that is done; undefined when the whole merge is. */
   readonly upTo: Uint8Array | undefined;
+  /** All keys below `stopAt` are done, and others are left; `upTo` says nothing then. */
+  readonly isAtStop: boolean;
   /** For each source how many of its blocks are done: the next step does not need them. */
   readonly consumedBlocks: readonly number[];
   /** Entries of all sources that were passed. */
@@ -107,11 +113,12 @@ class SourceCursor {
     return this.isOnEntry;
   }
 
-  /** Goes to the first entry whose key is greater than `after`. */
-  skipTo(after: Uint8Array): void {
+  /** Goes to the first entry whose key is greater than `bound`, or equal to it where that is included. */
+  skipPast(bound: Uint8Array, isIncluded: boolean): void {
     const { reader } = this;
     while (this.next()) {
-      if (compareKeys(reader.key, reader.keyBytes, after, after.length) > 0) return;
+      const order = compareKeys(reader.key, reader.keyBytes, bound, bound.length);
+      if (order > 0 || (isIncluded && order === 0)) return;
     }
   }
 
@@ -184,6 +191,7 @@ class Merger {
   /** Set once: the last key that is done when a source or the room for output has come to its end. */
   #upTo: Uint8Array | undefined;
   #damage: MergeDamage | undefined;
+  #isAtStop = false;
 
   constructor(input: MergeInput) {
     this.#input = input;
@@ -196,15 +204,20 @@ class Merger {
   }
 
   run(): MergeStep | MergeDamage {
-    const { after } = this.#input;
+    const { after, from } = this.#input;
     for (const [index, cursor] of this.#cursors.entries()) {
-      if (after === undefined) cursor.next();
-      else cursor.skipTo(after);
+      if (after !== undefined) cursor.skipPast(after, false);
+      else if (from !== undefined) cursor.skipPast(from, true);
+      else cursor.next();
       this.#noteEnd(index, cursor, after ?? new Uint8Array(0));
     }
     while (this.#upTo === undefined && this.#damage === undefined) {
       const best = this.#smallest();
       if (best < 0) break;
+      if (this.#isStop(this.#cursors[best] as SourceCursor)) {
+        this.#isAtStop = true;
+        break;
+      }
       this.#advance(best, this.#passSameKey(best));
     }
     if (this.#damage !== undefined) return this.#damage;
@@ -213,6 +226,7 @@ class Merger {
       isDamaged: false,
       run,
       upTo: this.#upTo,
+      isAtStop: this.#isAtStop,
       consumedBlocks: this.#cursors.map((cursor) => cursor.consumedBlocks),
       readCount: this.#readCount,
       droppedPointerCount: this.#pointersRead - run.pointerCount,
@@ -265,7 +279,15 @@ class Merger {
         return;
       }
       if (second !== undefined && compareCursors(cursor, second) >= 0) return;
+      if (this.#isStop(cursor)) return;
     }
+  }
+
+  /** Whether the key of a cursor belongs to the next table. */
+  #isStop({ reader }: SourceCursor): boolean {
+    const { stopAt } = this.#input;
+    if (stopAt === undefined) return false;
+    return compareKeys(reader.key, reader.keyBytes, stopAt, stopAt.length) >= 0;
   }
 
   /** Writes the entry that source `index` is on, unless it is hidden or not needed. */

@@ -16,7 +16,14 @@ export type EntryKind = 0 | 1 | 2;
 
 const NO_VALUE = new Uint8Array(0);
 
-/** What the tree knows of a key. Never changed. */
+/** Nobody has looked yet what an entry of the memtable hides in older sources. */
+export const SHADOW_UNKNOWN = -1;
+/** It hides nothing: the key was absent below. */
+export const SHADOW_NONE = 0;
+/** It hides an entry that takes no room in the log. */
+export const SHADOW_INLINE = -2;
+
+/** What the tree knows of a key. Never changed, but for what a memtable's entry is found to hide. */
 export class TreeEntry {
   readonly kind: EntryKind;
   /** The record's sequence number in the log. */
@@ -29,6 +36,10 @@ export class TreeEntry {
   readonly ordinal: number;
   /** Pointer: byte offset of the record in its segment. */
   readonly offset: number;
+  /** In a memtable: the ordinal of the pointer that it hides, or one of the three `SHADOW_` above. */
+  shadowOrdinal = SHADOW_UNKNOWN;
+  /** Length of the record that the hidden pointer points to. */
+  shadowBytes = 0;
 
   /** All fields; `inline`, `pointer` and `delete` set those that a kind has. */
   constructor(

@@ -98,6 +98,14 @@ export class Version {
     }
   }
 
+  /** The next version, in which these tables, by their numbers, lie at other places. */
+  withPlaces(moved: ReadonlyMap<number, TableMeta>): Version {
+    const levels = this.levels.map(({ runs }) =>
+      levelOf(runs.map((run) => run.map((table) => moved.get(table.number) ?? table))),
+    );
+    return new Version(this.number + 1, levels);
+  }
+
   /** The next version. The levels that do not change are shared with this one. */
   withChange({ add, remove }: VersionChange): Version {
     const gone = new Set(remove);

@@ -1,0 +1,183 @@
+/**
+ * Merges tables of some runs into tables of the level below.
+ *
+ * Each input run is read in stretches of data blocks past the block cache; a merge step takes what is
+ * there of all runs and goes as far as that allows. Steps are small where they run on this thread.
+ */
+import { binaryStringOf, bytesOfBinaryString, hasCode } from '@dozo/base';
+import type { Compute } from '@dozo/base';
+import type { Counters } from './counters.ts';
+import { RunWriter } from './flush-job.ts';
+import type { TableJobOptions } from './flush-job.ts';
+import { MERGE_READ_BYTES, MERGE_STEP_BYTES } from './limits.ts';
+import type { MergeInput, MergeSource, MergeStep } from './table/merge-step.ts';
+import { mergeTask } from './table/merge-task.ts';
+import type { MergeTaskOutput } from './table/merge-task.ts';
+import { packRanges } from './table/ranges-block.ts';
+import type { PackedRanges } from './table/ranges-block.ts';
+import type { TableMeta } from './table/table-meta.ts';
+import type { DataRun, TableReader } from './table/table-reader.ts';
+import { outputCuts } from './tree/compaction-cuts.ts';
+import type { Compaction } from './tree/compaction-picker.ts';
+import { RangeSet } from './tree/range-set.ts';
+import type { Run } from './tree/version.ts';
+
+export interface CompactionJobOptions extends TableJobOptions {
+  readonly reader: TableReader;
+  readonly compute: Compute;
+  readonly counters: Counters;
+}
+
+/** Where a run of the input is. */
+interface Source {
+  readonly tables: Run;
+  readonly ranges: PackedRanges;
+  /** Of `tables`: the one that `run` is from. */
+  tableAt: number;
+  /** Blocks that are not done; undefined when the table has not been begun. */
+  run: DataRun | undefined;
+}
+
+/** What the next step goes on from. */
+type Progress = Pick<MergeInput, 'after' | 'from'>;
+
+/** Runs a job and resolves with the tables that it made. Rejects with `INDEX_DAMAGED` and the errors of device and claim. */
+export async function compact(
+  options: CompactionJobOptions,
+  job: Compaction,
+): Promise<TableMeta[]> {
+  const { reader, pacer, catalog, settings } = options;
+  const sources: Source[] = [];
+  let outputRanges = RangeSet.EMPTY;
+  for (const { tables } of job.inputs) {
+    const ranges = await rangesOf(reader, tables);
+    if (!job.dropsDeletes) outputRanges = outputRanges.union(ranges);
+    sources.push({ tables, ranges: packRanges(ranges), tableAt: 0, run: undefined });
+  }
+  const cuts = outputCuts(catalog.version, job, settings);
+  const writer = new RunWriter(options, outputRanges, 'compaction');
+  let progress: Progress = { after: undefined };
+  for (;;) {
+    for (const source of sources) await fill(reader, source);
+    pacer.begin();
+    const cut = cuts[0];
+    const step = await runStep(options, sources, {
+      ...progress,
+      dropDeletes: job.dropsDeletes,
+      seed: writer.seed,
+      outputBytesMax: Math.min(writer.builder.remainingBytes, MERGE_STEP_BYTES),
+      stopAt: cut === undefined ? undefined : bytesOfBinaryString(cut),
+    });
+    if (step === undefined) continue;
+    writer.builder.addBlocks(step.run);
+    if (step.isAtStop && cut !== undefined) {
+      await writer.cutAt(cut);
+      cuts.shift();
+      progress = { after: undefined, from: bytesOfBinaryString(cut) };
+    } else if (step.upTo === undefined) {
+      return writer.finish();
+    } else {
+      progress = { after: step.upTo };
+      if (writer.isFull) await writer.cutAt(`${binaryStringOf(step.upTo)}\0`);
+    }
+    await pacer.pause();
+  }
+}
+
+/** Runs one step; `undefined` when it must be done again, because blocks had to be read again. */
+async function runStep(
+  { compute, reader, counters }: CompactionJobOptions,
+  sources: readonly Source[],
+  rest: Omit<MergeInput, 'sources'>,
+): Promise<MergeStep | undefined> {
+  let output: MergeTaskOutput;
+  try {
+    output = await compute.run(mergeTask, { ...rest, sources: sources.map(mergeSourceOf) });
+  } catch (error) {
+    if (!hasCode(error, 'COMPUTE_WORKER_LOST')) throw error;
+    // The blocks are lost with the thread.
+    for (const source of sources) await readAgain(reader, source);
+    return undefined;
+  }
+  const { result, blocks } = output;
+  for (const [index, source] of sources.entries()) {
+    const { run } = source;
+    if (run !== undefined) source.run = { ...run, blocks: blocks[index] ?? run.blocks };
+  }
+  if (result.isDamaged) {
+    const source = sources[result.source];
+    const table = source?.tables[source.tableAt];
+    // Rejects when it is damaged on the disk too.
+    if (source?.run !== undefined && table !== undefined) {
+      source.run = await reader.rereadRun(table, source.run);
+    }
+    return undefined;
+  }
+  counters.compactionBytesRead += consume(sources, result);
+  return result;
+}
+
+async function rangesOf(reader: TableReader, tables: Run): Promise<RangeSet> {
+  let ranges = RangeSet.EMPTY;
+  for (const table of tables) {
+    if (table.rangeCount > 0) ranges = ranges.union(await reader.ranges(table));
+  }
+  return ranges;
+}
+
+/** Makes sure that there are blocks of a source that are not done, if it has any more. */
+async function fill(reader: TableReader, source: Source): Promise<void> {
+  for (;;) {
+    const { run } = source;
+    if (run !== undefined && run.blockEnds.length > 0) return;
+    const isTableDone = run?.isLast === true;
+    if (isTableDone) source.tableAt++;
+    const table = source.tables[source.tableAt];
+    if (table === undefined) {
+      source.run = undefined;
+      return;
+    }
+    const first = run === undefined || isTableDone ? 0 : run.firstBlock;
+    source.run = await reader.readRun(table, first, MERGE_READ_BYTES);
+    // A table of range deletes alone has no blocks.
+    if (source.run === undefined) source.tableAt++;
+  }
+}
+
+async function readAgain(reader: TableReader, source: Source): Promise<void> {
+  const table = source.tables[source.tableAt];
+  if (source.run === undefined || table === undefined) return;
+  source.run = await reader.readRun(table, source.run.firstBlock, MERGE_READ_BYTES);
+}
+
+const NO_BLOCKS = new Uint8Array(0);
+const NO_ENDS = new Uint32Array(0);
+
+function mergeSourceOf({ tables, tableAt, run, ranges }: Source): MergeSource {
+  const table = tables[tableAt];
+  if (run === undefined || table === undefined) {
+    return { blocks: NO_BLOCKS, blockEnds: NO_ENDS, seed: 0, isLast: true, ranges };
+  }
+  const { blocks, blockEnds } = run;
+  const isLast = run.isLast && tableAt === tables.length - 1;
+  return { blocks, blockEnds, seed: table.seed, isLast, ranges };
+}
+
+/** Takes off what a step is done with, and returns how many bytes that are. */
+function consume(sources: readonly Source[], step: MergeStep): number {
+  let bytes = 0;
+  for (const [index, source] of sources.entries()) {
+    const { run } = source;
+    const count = step.consumedBlocks[index] ?? 0;
+    if (run === undefined || count === 0) continue;
+    const doneBytes = run.blockEnds[count - 1] as number;
+    bytes += doneBytes;
+    source.run = {
+      firstBlock: run.firstBlock + count,
+      blocks: run.blocks.subarray(doneBytes),
+      blockEnds: run.blockEnds.slice(count).map((end) => end - doneBytes),
+      isLast: run.isLast,
+    };
+  }
+  return bytes;
+}

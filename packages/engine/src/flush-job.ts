@@ -1,0 +1,135 @@
+/**
+ * Makes tables of a memtable: a run of level 0.
+ *
+ * First it is settled, then its entries are written in key order. Tables are cut by size and at the keys
+ * that the compaction picker wants; range deletes are clipped at the cuts.
+ */
+import type { Catalog, Generation } from './catalog.ts';
+import { SCAN_PAGE_ROWS } from './limits.ts';
+import type { Pace } from './pacer.ts';
+import type { Settler } from './settler.ts';
+import { neededSegments } from './space.ts';
+import type { TableSpace } from './table-space.ts';
+import { TableBuilder } from './table/table-builder.ts';
+import { tableSeedOf } from './table/table-format.ts';
+import type { TableMeta } from './table/table-meta.ts';
+import { flushCuts } from './tree/compaction-cuts.ts';
+import type { CompactionSettings } from './tree/compaction-picker.ts';
+import type { RangeSet } from './tree/range-set.ts';
+
+export interface TableJobOptions {
+  readonly catalog: Catalog;
+  readonly space: TableSpace;
+  readonly pacer: Pace;
+  /** The seed of the claim. */
+  readonly seed: number;
+  readonly tableBytes: number;
+  readonly settings: CompactionSettings;
+}
+
+/** A builder for the next table. */
+export function newTableBuilder(options: TableJobOptions): {
+  readonly builder: TableBuilder;
+  readonly seed: number;
+} {
+  const number = options.catalog.takeTableNumber();
+  const seed = tableSeedOf(options.seed, number);
+  const { tableBytes: targetBytes } = options;
+  return { builder: new TableBuilder({ number, seed, targetBytes }), seed };
+}
+
+/** Flushes the generation that the catalog has rotated away. Rejects with the device's errors and the claim's. */
+export async function flushMemtable(
+  options: TableJobOptions & { readonly settler: Settler },
+  generation: Generation,
+): Promise<void> {
+  const { catalog, settler } = options;
+  // Entries that a settling of before was busy with come back to the list when it ends.
+  await settler.settle(generation);
+  const shadows = await settler.rangeShadows(generation);
+  const tables = await writeTables(options, generation);
+  catalog.installFlush(tables, shadows);
+}
+
+async function writeTables(
+  options: TableJobOptions,
+  { memtable }: Generation,
+): Promise<TableMeta[]> {
+  const { catalog, pacer, settings } = options;
+  const cuts = flushCuts(catalog.version, settings);
+  const writer = new RunWriter(options, memtable.ranges, 'flush');
+  let from = '';
+  pacer.begin();
+  for (;;) {
+    const rows = memtable.rows({ from, reverse: false }, SCAN_PAGE_ROWS);
+    for (const { key, entry } of rows) {
+      if (cuts[0] !== undefined && key >= cuts[0]) {
+        let cut = cuts.shift();
+        while (cuts[0] !== undefined && key >= cuts[0]) cut = cuts.shift();
+        if (cut !== undefined) await writer.cutAt(cut);
+      }
+      if (writer.isFull) await writer.cutAt(key);
+      writer.builder.add(key, entry);
+    }
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < SCAN_PAGE_ROWS) break;
+    from = `${last.key}\0`;
+    await pacer.pause();
+  }
+  return writer.finish();
+}
+
+/** Writes tables of one run, each with its part of the range deletes. */
+export class RunWriter {
+  readonly #options: TableJobOptions;
+  readonly #ranges: RangeSet;
+  readonly #spaceClass: 'flush' | 'compaction';
+  readonly #tables: TableMeta[] = [];
+  #current: { readonly builder: TableBuilder; readonly seed: number } | undefined;
+  /** Where the bounds of the current table may begin. */
+  #from = '';
+
+  constructor(options: TableJobOptions, ranges: RangeSet, spaceClass: 'flush' | 'compaction') {
+    this.#options = options;
+    this.#ranges = ranges;
+    this.#spaceClass = spaceClass;
+  }
+
+  get builder(): TableBuilder {
+    this.#current ??= newTableBuilder(this.#options);
+    return this.#current.builder;
+  }
+
+  /** The seed of the table that is being built. */
+  get seed(): number {
+    this.#current ??= newTableBuilder(this.#options);
+    return this.#current.seed;
+  }
+
+  get isFull(): boolean {
+    return this.#current?.builder.isFull ?? false;
+  }
+
+  /** Ends the current table below `key`, from which on the next one begins. */
+  async cutAt(key: string): Promise<void> {
+    await this.#finishTable(key);
+    this.#from = key;
+  }
+
+  /** Ends the run. */
+  async finish(): Promise<TableMeta[]> {
+    await this.#finishTable(undefined);
+    return this.#tables;
+  }
+
+  async #finishTable(to: string | undefined): Promise<void> {
+    const ranges = this.#ranges.clip(this.#from, to);
+    if (this.builder.isEmpty && ranges.isEmpty) return;
+    const { bytes, content } = this.builder.finish(ranges);
+    this.#current = undefined;
+    const { space, pacer } = this.#options;
+    const spareCount = neededSegments(this.#spaceClass) - 1;
+    this.#tables.push(await space.write(bytes, content, spareCount));
+    pacer.begin();
+  }
+}

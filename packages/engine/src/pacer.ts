@@ -1,0 +1,59 @@
+/**
+ * Lets others have the event loop while background work goes on.
+ *
+ * Work is done in small pieces, and `pause` is awaited between them: it costs nothing until
+ * `STEP_MS_MAX` have passed since the last turn, or many pieces have been done, and then waits for one. The longest piece that was seen
+ * stands in the counters.
+ */
+import type { Clock } from '@dozo/base';
+import type { Counters } from './counters.ts';
+import { STEP_MS_MAX } from './limits.ts';
+
+/** After so many pauses there is a turn in any case, also where time stands still as in a simulation. */
+const PAUSES_MAX = 64;
+
+/** How a piece of work lets others have the thread. */
+export interface Pace {
+  /** To be called after something was waited for: the piece begins now. */
+  begin(): void;
+  /** Waits for a turn of the event loop if it is time. */
+  pause(): Promise<void>;
+}
+
+/** For work that nobody else waits for: never pauses. */
+export const UNPACED: Pace = {
+  begin: () => undefined,
+  pause: () => Promise.resolve(),
+};
+
+/** See the file comment. One for each line of work. */
+export class Pacer implements Pace {
+  readonly #clock: Clock;
+  readonly #counters: Counters;
+  #sinceMs: number;
+  #pauseCount = 0;
+
+  constructor(clock: Clock, counters: Counters) {
+    this.#clock = clock;
+    this.#counters = counters;
+    this.#sinceMs = clock.monotonicMs();
+  }
+
+  begin(): void {
+    this.#sinceMs = this.#clock.monotonicMs();
+    this.#pauseCount = 0;
+  }
+
+  async pause(): Promise<void> {
+    this.#pauseCount++;
+    const workedMs = this.#clock.monotonicMs() - this.#sinceMs;
+    if (workedMs < STEP_MS_MAX && this.#pauseCount < PAUSES_MAX) return;
+    this.#note(workedMs);
+    await this.#clock.turn();
+    this.begin();
+  }
+
+  #note(workedMs: number): void {
+    if (workedMs > this.#counters.stepMsMax) this.#counters.stepMsMax = workedMs;
+  }
+}

@@ -1,0 +1,168 @@
+/**
+ * Gives tables a place on the device and writes them.
+ *
+ * Tables lie one behind the other in segments of their own, which come from the same reservation as the
+ * log's: what a process writes that has lost the device lies in segments that are quarantined. A place
+ * is given once; a segment is left when the next table does not fit behind the last one.
+ *
+ * A table is written in slices, each durable when its write returns, so that commits of the log get their
+ * turn at the device in between. The lease is asked for before each.
+ */
+import { assert } from '@dozo/base';
+import type { Device } from '@dozo/base';
+import type { Claim } from '@dozo/claim';
+import type { Catalog } from './catalog.ts';
+import type { Counters } from './counters.ts';
+import { deviceOffset } from './geometry.ts';
+import { BLOCK_BYTES, TABLE_WRITE_BYTES } from './limits.ts';
+import type { LogWriter } from './log-writer.ts';
+import { encodeSegmentHeader } from './segment-header.ts';
+import type { Superblock } from './superblock.ts';
+import type { TableContent, TableMeta } from './table/table-meta.ts';
+
+export interface TableSpaceOptions {
+  readonly device: Device;
+  readonly superblock: Superblock;
+  readonly claim: Pick<Claim, 'identity' | 'checkLease'>;
+  readonly catalog: Catalog;
+  readonly log: LogWriter;
+  readonly counters: Counters;
+  /** A segment is wanted: the slot may have to be written for one. */
+  readonly onWait: () => void;
+  /** Throws when the engine does not serve any more. */
+  readonly assertServing: () => void;
+}
+
+interface OpenSegment {
+  readonly segment: number;
+  readonly ordinal: number;
+  /** Where the next table goes. */
+  offset: number;
+  hasHeader: boolean;
+  /** Tables that have a place in it and are not written yet. */
+  pendingCount: number;
+  isFull: boolean;
+}
+
+/** See the file comment. */
+export class TableSpace {
+  readonly #options: TableSpaceOptions;
+  #open: OpenSegment | undefined;
+  #turn: Promise<void> = Promise.resolve();
+  /** Wakes the table that waits for a segment: one at a time. */
+  #waiting: (() => void) | undefined;
+
+  constructor(options: TableSpaceOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Writes a table and resolves with its place when it is durable.
+   *
+   * @param spareCount segments that must stay available when one is opened for it.
+   */
+  async write(
+    bytes: Uint8Array,
+    content: TableContent,
+    spareCount: number,
+  ): Promise<TableMeta> {
+    assert(bytes.length === content.sizeBytes, 'a table is as long as it says');
+    // One place after the other: two that wait would each open a segment.
+    const turn = this.#turn.then(() => this.#place(content, spareCount));
+    this.#turn = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    const { target, offset } = await turn;
+    const { segment, ordinal } = target;
+    await this.#writeSlices(target, offset, bytes);
+    target.pendingCount--;
+    this.#closeIfDone(target);
+    return { ...content, segment, ordinal, offset };
+  }
+
+  async #place(
+    content: TableContent,
+    spareCount: number,
+  ): Promise<{ readonly target: OpenSegment; readonly offset: number }> {
+    const { superblock, catalog } = this.#options;
+    const { sizeBytes, number } = content;
+    const { segmentStrideBytes } = superblock.geometry;
+    if (this.#open !== undefined && this.#open.offset + sizeBytes > segmentStrideBytes) {
+      this.#open.isFull = true;
+      this.#closeIfDone(this.#open);
+      this.#open = undefined;
+    }
+    if (this.#open === undefined) {
+      const segment = await this.#takeSegment(number, spareCount);
+      this.#open = { segment, ordinal: number, offset: BLOCK_BYTES, hasHeader: false, pendingCount: 0, isFull: false };
+    }
+    const target = this.#open;
+    const { offset } = target;
+    target.offset += sizeBytes;
+    target.pendingCount++;
+    catalog.segments.addTable(target.segment, sizeBytes);
+    return { target, offset };
+  }
+
+  /** A segment leaves the slot when no write to it can be on its way any more. */
+  #closeIfDone(target: OpenSegment): void {
+    if (!target.isFull || target.pendingCount > 0) return;
+    this.#options.log.closeTableSegment(target.segment, target.offset);
+  }
+
+  async #takeSegment(ordinal: number, spareCount: number): Promise<number> {
+    const { catalog, log, onWait, assertServing } = this.#options;
+    for (;;) {
+      assertServing();
+      if (catalog.segments.availableCount > spareCount) {
+        const segment = log.takeTableSegment(ordinal);
+        if (segment !== undefined) return segment;
+      }
+      await new Promise<void>((resolve) => {
+        this.#waiting = resolve;
+        onWait();
+      });
+    }
+  }
+
+  /** Whether a table waits for a segment. */
+  get isWaiting(): boolean {
+    return this.#waiting !== undefined;
+  }
+
+  /** Segments have become free or confirmed, or the engine ends. */
+  look(): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.();
+  }
+
+  async #writeSlices(target: OpenSegment, offset: number, bytes: Uint8Array): Promise<void> {
+    const { device, superblock, claim, counters, assertServing } = this.#options;
+    const { geometry } = superblock;
+    for (let at = 0; at < bytes.length; at += TABLE_WRITE_BYTES) {
+      const lease = claim.checkLease();
+      if (lease !== undefined) await lease;
+      assertServing();
+      const slice = bytes.subarray(at, at + TABLE_WRITE_BYTES);
+      if (offset + at === BLOCK_BYTES && !target.hasHeader) {
+        target.hasHeader = true;
+        const start = deviceOffset(geometry, target.segment, 0);
+        await device.writeDurably(start, [this.#header(target), slice]);
+        counters.bytesWritten += BLOCK_BYTES;
+      } else {
+        await device.writeDurably(deviceOffset(geometry, target.segment, offset + at), [slice]);
+      }
+      counters.flushCount++;
+      counters.bytesWritten += slice.length;
+      counters.tableBytesWritten += slice.length;
+    }
+  }
+
+  #header({ segment, ordinal }: OpenSegment): Uint8Array {
+    const { superblock, claim } = this.#options;
+    const { deviceId } = superblock;
+    return encodeSegmentHeader({ deviceId, segment, ordinal, identity: claim.identity }, 'tables');
+  }
+}

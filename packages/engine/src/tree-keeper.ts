@@ -1,0 +1,315 @@
+/**
+ * Keeps the tree in shape in the background: flushes the memtable, compacts, copies tables out of
+ * segments that are to be emptied.
+ *
+ * Two lines of work, one job each at a time: flushes, because memory waits for them, and the rest. What
+ * they make is durable before it becomes part of the tree; a checkpoint follows. Writers are stalled when
+ * the active memtable is full while the last one is still being flushed, and when level 0 has become so
+ * long that reads would suffer.
+ *
+ * The first error ends the engine, but for damage: a table that cannot be read stays as it is, its job is
+ * not tried again before the next start, and everything else goes on.
+ */
+import { hasCode } from '@dozo/base';
+import type { Clock, Compute, Timer } from '@dozo/base';
+import type { Catalog, Generation } from './catalog.ts';
+import { compact } from './compaction-job.ts';
+import type { Counters } from './counters.ts';
+import { EngineError } from './errors.ts';
+import { flushMemtable } from './flush-job.ts';
+import type { TableJobOptions } from './flush-job.ts';
+import type { Geometry } from './geometry.ts';
+import { LEVEL_ZERO_RUNS_STALL, SETTLE_IDLE_MS } from './limits.ts';
+import type { LogWriter } from './log-writer.ts';
+import type { Maintenance, TreeWork } from './maintenance.ts';
+import { Pacer } from './pacer.ts';
+import type { Settler } from './settler.ts';
+import { neededSegments } from './space.ts';
+import { moveTables } from './table-mover.ts';
+import type { TableSpace } from './table-space.ts';
+import { CompactionPicker } from './tree/compaction-picker.ts';
+import type { Compaction } from './tree/compaction-picker.ts';
+import type { TreeAccess } from './tree-access.ts';
+import type { TreeSettings } from './tree-settings.ts';
+
+export interface TreeKeeperOptions {
+  readonly catalog: Catalog;
+  readonly log: LogWriter;
+  readonly space: TableSpace;
+  readonly settler: Settler;
+  readonly tree: TreeAccess;
+  readonly compute: Compute;
+  readonly clock: Clock;
+  readonly counters: Counters;
+  readonly geometry: Geometry;
+  readonly settings: TreeSettings;
+  /** Has the commit pipeline look what there is to do. */
+  readonly wake: () => void;
+  readonly isServing: () => boolean;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** See the file comment. */
+export class TreeKeeper implements TreeWork {
+  readonly #options: TreeKeeperOptions;
+  readonly #picker: CompactionPicker;
+  #maintenance: Maintenance | undefined;
+  #flush: Promise<void> | undefined;
+  #work: Promise<void> | undefined;
+  #settling: Promise<void> | undefined;
+  #idleTimer: Timer | undefined;
+  #isFlushWanted = false;
+  #moveWanted: number | undefined;
+  /** A table that is needed for it is damaged. */
+  #isCompactionBroken = false;
+  #logBytesAtRotation = 0;
+  #isEnded = false;
+  #waiting: (() => void)[] = [];
+
+  constructor(options: TreeKeeperOptions) {
+    this.#options = options;
+    this.#picker = new CompactionPicker(options.settings.compaction);
+    this.#logBytesAtRotation = -options.log.replayBytes;
+  }
+
+  /** Who writes checkpoints. Said once, before {@link look}. */
+  serve(maintenance: Maintenance): void {
+    this.#maintenance = maintenance;
+  }
+
+  get isBusy(): boolean {
+    return (
+      this.#flush !== undefined ||
+      this.#work !== undefined ||
+      this.#isFlushWanted ||
+      this.#moveWanted !== undefined ||
+      this.#maintenance?.isCheckpointRunning === true
+    );
+  }
+
+  /** Whether writers must wait. */
+  get isStalled(): boolean {
+    const { catalog } = this.#options;
+    if (this.#flush !== undefined && this.#isMemtableFull()) return true;
+    const runCount = catalog.version.levels[0]?.runs.length ?? 0;
+    return runCount >= LEVEL_ZERO_RUNS_STALL && !this.#isCompactionBroken;
+  }
+
+  /** Bytes that compaction has still to write. */
+  get debtBytes(): number {
+    return this.#picker.debtBytes(this.#options.catalog.version);
+  }
+
+  requestFlush(): void {
+    this.#isFlushWanted = true;
+    this.look();
+  }
+
+  requestTableMove(segment: number): void {
+    this.#moveWanted = segment;
+    this.look();
+  }
+
+  /** There may be more segments for tables. */
+  lookForSegments(): void {
+    this.#options.space.look();
+  }
+
+  /** Resolves when some work has ended; `undefined` when none is under way that can go on. */
+  nextChange(): Promise<void> | undefined {
+    const isWorking = this.#flush !== undefined || this.#work !== undefined;
+    if (!isWorking || this.#isEnded || this.#options.space.isWaiting) return undefined;
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+    });
+  }
+
+  /** Begins what is due. Called after each group, and whenever something has ended. */
+  look(): void {
+    if (this.#isEnded || !this.#options.isServing()) return;
+    this.#watchForIdleness();
+    const isDue = this.#isFlushWanted || this.#isMemtableFull();
+    if (isDue && this.#flush === undefined) {
+      this.#isFlushWanted = false;
+      this.#beginFlush();
+    }
+    if (this.#work === undefined) this.#beginWork();
+  }
+
+  /** Resolves when what entries of the active memtable hide is known. Rejects with what reads reject with. */
+  async settle(): Promise<void> {
+    await this.#flush;
+    while (this.#settling !== undefined) await this.#settling;
+    const { settler, catalog } = this.#options;
+    const generation = catalog.active;
+    const mayGoOn = (): boolean => !this.#isEnded && catalog.active === generation;
+    this.#settling = settler.settle(generation, mayGoOn).finally(() => {
+      this.#settling = undefined;
+    });
+    await this.#settling;
+    if (!generation.memtable.ranges.isEmpty && mayGoOn()) await this.flush();
+  }
+
+  /** Flushes what is in memory, and resolves when it is part of the tree. */
+  async flush(): Promise<void> {
+    await this.#flush;
+    this.requestFlush();
+    await this.#flush;
+  }
+
+  /** Throws once this has been ended: nobody wants what is being made any more. */
+  assertGoing(): void {
+    if (!this.#isEnded) return;
+    throw new EngineError('Writing a table: the engine is being closed.', {
+      code: 'ENGINE_CLOSED',
+    });
+  }
+
+  /** Stops, and resolves when nothing is under way any more. */
+  async end(): Promise<void> {
+    this.#isEnded = true;
+    this.#idleTimer?.cancel();
+    this.#options.space.look();
+    await Promise.all([this.#flush, this.#work, this.#settling?.catch(() => undefined)]);
+    this.#tell();
+  }
+
+  /** Resolves when neither flush nor compaction is due or under way. */
+  async rest(): Promise<void> {
+    while (this.#flush !== undefined || this.#work !== undefined) {
+      await Promise.all([this.#flush, this.#work]);
+    }
+  }
+
+  #isMemtableFull(): boolean {
+    const { catalog, log, settings } = this.#options;
+    return (
+      catalog.active.memtable.sizeBytes >= settings.memtableBytes ||
+      log.appendedBytes - this.#logBytesAtRotation >= settings.replayBytes
+    );
+  }
+
+  #beginFlush(): void {
+    const { catalog, log, counters } = this.#options;
+    const generation = catalog.rotate(log.position);
+    this.#logBytesAtRotation = log.appendedBytes;
+    this.#flush = this.#guarded(this.#runFlush(generation)).then(() => {
+      counters.memtableFlushCount++;
+      this.#flush = undefined;
+      this.#ended();
+    });
+  }
+
+  async #runFlush(generation: Generation): Promise<void> {
+    await this.#settling?.catch(() => undefined);
+    await flushMemtable({ ...this.#jobOptions(), settler: this.#options.settler }, generation);
+  }
+
+  #beginWork(): void {
+    const { catalog } = this.#options;
+    const segment = this.#moveWanted;
+    if (segment !== undefined) {
+      this.#moveWanted = undefined;
+      this.#runWork(this.#moveTables(segment));
+      return;
+    }
+    if (this.#isCompactionBroken) return;
+    const job = this.#picker.pick(catalog.version);
+    if (job === undefined || !this.#hasRoomFor(job)) return;
+    this.#runWork(this.#compact(job));
+  }
+
+  #runWork(work: Promise<void>): void {
+    this.#work = this.#guarded(work).then(() => {
+      this.#work = undefined;
+      this.#ended();
+    });
+  }
+
+  /** The output of a job must fit beside its input, and a flush must find room meanwhile. */
+  #hasRoomFor(job: Compaction): boolean {
+    const { catalog, geometry } = this.#options;
+    if (job.isMove) return true;
+    const segmentCount = Math.ceil(job.inputBytes / geometry.segmentPayloadBytes);
+    return catalog.segments.availableCount >= segmentCount + neededSegments('compaction');
+  }
+
+  async #compact(job: Compaction): Promise<void> {
+    const { catalog, counters, tree, compute } = this.#options;
+    const { cache, tables: reader } = tree;
+    const inputs = job.inputs.flatMap(({ tables }) => tables);
+    const tables = job.isMove
+      ? inputs
+      : await compact({ ...this.#jobOptions(), reader, compute, counters }, job);
+    const remove = inputs.map(({ number }) => number);
+    const version = catalog.version.withChange({
+      add: [{ level: job.outputLevel, tables }],
+      remove,
+    });
+    catalog.installChange(version, job.isMove ? [] : inputs);
+    counters.compactionCount++;
+    if (!job.isMove) for (const number of remove) cache.drop(number);
+  }
+
+  async #moveTables(segment: number): Promise<void> {
+    const { catalog, space, tree } = this.#options;
+    const { tables: reader, uncached: source } = tree;
+    const { pacer } = this.#jobOptions();
+    await moveTables({ catalog, space, reader, source, pacer }, segment);
+  }
+
+  #jobOptions(): TableJobOptions {
+    const { catalog, space, log, clock, counters, settings } = this.#options;
+    const pacer = new Pacer(clock, counters);
+    const { tableBytes, compaction } = settings;
+    return { catalog, space, pacer, seed: log.seed, tableBytes, settings: compaction };
+  }
+
+  async #guarded(work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      if (hasCode(error, 'INDEX_DAMAGED')) this.#isCompactionBroken = true;
+      else if (!this.#isEnded) this.#options.onFailure(error);
+    }
+  }
+
+  #ended(): void {
+    this.#maintenance?.requestCheckpoint();
+    this.#tell();
+    if (this.#isEnded || !this.#options.isServing()) return;
+    this.#options.wake();
+    this.look();
+  }
+
+  #tell(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  /** When nothing has been written for a moment, it is found out what the last writes hide. */
+  #watchForIdleness(): void {
+    const { clock, catalog, log } = this.#options;
+    const { unsettled, memtable } = catalog.active;
+    if (this.#idleTimer !== undefined) return;
+    if (unsettled.length === 0 && memtable.ranges.isEmpty) return;
+    const { appendedBytes } = log;
+    this.#idleTimer = clock.startTimer(SETTLE_IDLE_MS, () => {
+      this.#idleTimer = undefined;
+      if (this.#isEnded || !this.#options.isServing()) return;
+      if (log.appendedBytes === appendedBytes) this.#settleIdle();
+      else this.#watchForIdleness();
+    });
+  }
+
+  #settleIdle(): void {
+    this.settle().then(
+      () => {
+        this.#options.wake();
+      },
+      // A read that fails now fails for whoever needs it, too.
+      () => undefined,
+    );
+  }
+}

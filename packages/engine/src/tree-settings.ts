@@ -1,0 +1,39 @@
+/** Sizes that the tree works with on a device: they follow from the size of its segments. */
+import type { Geometry } from './geometry.ts';
+import {
+  MEMTABLE_BYTES_MAX,
+  MEMTABLE_BYTES_MIN,
+  REPLAY_SEGMENTS_MAX,
+  TABLE_BYTES_MIN,
+  TABLES_PER_SEGMENT,
+} from './limits.ts';
+import { compactionSettingsOf } from './tree/compaction-picker.ts';
+import type { CompactionSettings } from './tree/compaction-picker.ts';
+
+/** A memtable takes about so many times the heap that its tables take on the device. */
+const HEAP_BYTES_PER_TABLE_BYTE = 3;
+
+export interface TreeSettings {
+  /** Heap that the active memtable takes before it is flushed. */
+  readonly memtableBytes: number;
+  /** Log that is written before it is flushed in any case. */
+  readonly replayBytes: number;
+  /** Size of a table as its builder aims at. */
+  readonly tableBytes: number;
+  readonly compaction: CompactionSettings;
+}
+
+/** @param memtableBytes default: half of a segment, at most `MEMTABLE_BYTES_MAX`. */
+export function treeSettingsOf(geometry: Geometry, memtableBytes?: number): TreeSettings {
+  const payloadBytes = geometry.segmentPayloadBytes;
+  const tableBytes = Math.max(TABLE_BYTES_MIN, payloadBytes / TABLES_PER_SEGMENT);
+  const memtable =
+    memtableBytes ?? Math.max(MEMTABLE_BYTES_MIN, Math.min(payloadBytes / 2, MEMTABLE_BYTES_MAX));
+  const replaySegments = Math.max(2, Math.min(REPLAY_SEGMENTS_MAX, geometry.segmentCount >> 4));
+  return {
+    memtableBytes: memtable,
+    replayBytes: replaySegments * payloadBytes,
+    tableBytes,
+    compaction: compactionSettingsOf(tableBytes, memtable / HEAP_BYTES_PER_TABLE_BYTE),
+  };
+}
