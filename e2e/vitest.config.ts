@@ -28,7 +28,8 @@ const SECONDS = {
   'published.e2e.ts': 45,
   'containers.e2e.ts': 43,
   's3cmd.e2e.ts': 35,
-  'full-device.e2e.ts': 30,
+  'full-device.e2e.ts': 35,
+  'lab-ended.e2e.ts': 30,
 };
 
 export default defineConfig({

@@ -25,7 +25,7 @@ const everyChange: Scale = {
   killRounds: Number(process.env['DOZO_E2E_KILL_ROUNDS'] ?? 25),
   zombieRounds: Number(process.env['DOZO_ZOMBIE_ROUNDS'] ?? 6),
   largeUploadBytes: 1024 * MIB,
-  multipartBytes: 1024 * MIB,
+  multipartBytes: 512 * MIB,
   treeFiles: { aws: 2_000, s3cmd: 600, rclone: 4_000, restic: 4_000 },
   connectionCount: 10_000,
 };
