@@ -41,6 +41,11 @@ function status(): Promise<CommandResult> {
   return dozo('--volume', volume, '--status');
 }
 
+/** A line of a shell that goes on when there is a file. */
+function until(path: string): string {
+  return `until [ -e "${path}" ]; do sleep 0.01; done`;
+}
+
 /** A program that runs until it is ended. */
 const FOREVER = shell('exec sleep 1000');
 
@@ -100,8 +105,9 @@ describe('a guarded program', () => {
   });
 
   test('has its orphans reaped, and what it leaves running is ended before the claim is free', async () => {
-    const daemon = "setsid bash -c 'exec 100>&-; echo DAEMON=$$; exec sleep 1000' & sleep 0.2";
-    const program = guard(shell(`${daemon}; (sleep 0.01 &); sleep 0.1; exit 5`));
+    const there = scratch.join('daemon-is-there');
+    const daemon = `setsid bash -c 'exec 100>&-; echo DAEMON=$$; > "${there}"; exec sleep 1000' &`;
+    const program = guard(shell(`${daemon} (sleep 0.01 &); ${until(there)}; sleep 0.1; exit 5`));
     const pid = await program.pidOf('DAEMON');
     expect((await program.closed).status).toBe(5);
     expect(program.errors).toContain('what it left running is asked to end');
@@ -110,8 +116,9 @@ describe('a guarded program', () => {
   });
 
   test('whose children ignore SIGTERM has them killed', async () => {
-    const stubborn = 'bash -c \'trap "" TERM; echo STUBBORN=$$; while :; do sleep 1; done\' &';
-    const program = guard(shell(`${stubborn} sleep 0.3; exit 6`));
+    const there = scratch.join('child-is-there');
+    const loop = `echo STUBBORN=$$; > "${there}"; while :; do sleep 1; done`;
+    const program = guard(shell(`bash -c 'trap "" TERM; ${loop}' & ${until(there)}; exit 6`));
     const pid = await program.pidOf('STUBBORN');
     expect((await program.closed).status).toBe(6);
     expect(isAlive(pid)).toBe(false);
@@ -256,8 +263,9 @@ describe('stopped with SIGSTOP', () => {
   });
 
   test('the guard alone, and continued in time: everything goes on', async () => {
-    const first = guard(shell('trap "exit 8" TERM; while :; do sleep 0.02; done'));
+    const first = guard(shell('trap "exit 8" TERM; echo ready; while :; do sleep 0.02; done'));
     const pid = await first.pidOf('PROGRAM');
+    await first.said(/ready/);
     first.signal('SIGSTOP');
     const held = readFileSync(`/proc/${first.pid}/stat`, 'latin1');
     expect(held).toMatch(/\) [TRSD] /);
@@ -269,8 +277,11 @@ describe('stopped with SIGSTOP', () => {
   });
 
   test('the watcher alone: the guard goes on with its beats, and nothing is lost', async () => {
-    const first = guard(shell('trap "exit 8" TERM; while :; do date +%s%N; sleep 0.05; done'));
+    const first = guard(
+      shell('trap "exit 8" TERM; echo ready; while :; do date +%s%N; sleep 0.05; done'),
+    );
     const watcher = await first.pidOf('WATCHER');
+    await first.said(/ready/);
     process.kill(watcher, 'SIGSTOP');
     await longerThanTheLease();
     process.kill(watcher, 'SIGCONT');
@@ -316,8 +327,9 @@ describe('stopped with SIGSTOP', () => {
   });
 
   test('the program alone: the guard goes on, and so does the program when it is continued', async () => {
-    const first = guard(shell('trap "exit 8" TERM; while :; do sleep 0.02; done'));
+    const first = guard(shell('trap "exit 8" TERM; echo ready; while :; do sleep 0.02; done'));
     const pid = await first.pidOf('PROGRAM');
+    await first.said(/ready/);
     process.kill(pid, 'SIGSTOP');
     await longerThanTheLease();
     process.kill(pid, 'SIGCONT');
@@ -426,11 +438,11 @@ describe('the claim file', () => {
 
   test('keeps its intervals, and says so to who wants others', async () => {
     expect(
-      (await dozo('--volume', volume, '--beat', '100ms', '--lease', '1s', '--', 'true')).status,
+      (await dozo('--volume', volume, '--beat', '100ms', '--lease', '8s', '--', 'true')).status,
     ).toBe(0);
     const other = await dozo('--volume', volume, '--lease', '9s', '--', 'true');
     expect(other.status).toBe(0);
-    expect(other.stderr).toContain('a beat each 100ms and a lease of 1s');
+    expect(other.stderr).toContain('a beat each 100ms and a lease of 8s');
     const wrong = await dozo('--volume', volume, '--beat', '5s', '--lease', '6s', '--', 'true');
     expect(wrong.status).toBe(2);
   });

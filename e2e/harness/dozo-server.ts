@@ -253,9 +253,11 @@ export class DozoServer {
     child.stderr.pipe(log, { end: false });
     this.#child = child;
     this.#ended = new Promise((resolve) => {
+      // Its end is told after its last words: they are read from the file.
       child.on('close', (status) => {
-        log.end();
-        resolve(status);
+        log.end(() => {
+          resolve(status);
+        });
       });
     });
     return child;

@@ -22,11 +22,11 @@ interface Scale {
 }
 
 const everyChange: Scale = {
-  killRounds: Number(process.env['DOZO_E2E_KILL_ROUNDS'] ?? 50),
+  killRounds: Number(process.env['DOZO_E2E_KILL_ROUNDS'] ?? 25),
   zombieRounds: Number(process.env['DOZO_ZOMBIE_ROUNDS'] ?? 6),
   largeUploadBytes: 1024 * MIB,
-  multipartBytes: 1024 * MIB,
-  treeFiles: { aws: 3_000, s3cmd: 1_000, rclone: 8_000, restic: 8_000 },
+  multipartBytes: 512 * MIB,
+  treeFiles: { aws: 2_000, s3cmd: 600, rclone: 4_000, restic: 4_000 },
   connectionCount: 10_000,
 };
 

@@ -1,7 +1,21 @@
-/** Ends a run with one line that a script can read: `N passed, N failed`. */
+/**
+ * Says how long each file took, for the order of the next run, and ends a run with one line that a script can
+ * read: `N passed, N failed`.
+ */
 import type { Reporter, TestModule } from 'vitest/node';
 
 export default class SummaryReporter implements Reporter {
+  readonly #startedMs = new Map<TestModule, number>();
+
+  onTestModuleStart(module: TestModule): void {
+    this.#startedMs.set(module, performance.now());
+  }
+
+  onTestModuleEnd(module: TestModule): void {
+    const seconds = (performance.now() - (this.#startedMs.get(module) ?? NaN)) / 1_000;
+    console.log(`${module.relativeModuleId}: ${seconds.toFixed(0)} s`);
+  }
+
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
     let passedCount = 0;
     let skippedCount = 0;

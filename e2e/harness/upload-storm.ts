@@ -64,6 +64,11 @@ export class UploadStorm {
     this.#isOver = true;
   }
 
+  /** Whether it was ended, or the server is gone. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /**
    * Compares what is there with what may be there: of the keys written since the last inspection, or
    * of all.
