@@ -182,7 +182,7 @@ export class Catalog {
       this.#dropOwn(key, entry);
       // The flush settles the range as a whole, this name included.
       if (entry.shadowOrdinal <= 0) continue;
-      if (this.segments.segmentOf(entry.shadowOrdinal) === undefined) continue;
+      if (!this.segments.isCounted(entry.shadowOrdinal)) continue;
       this.segments.addPointer(entry.shadowOrdinal, entry.shadowBytes);
       addTo(generation.delta, entry.shadowOrdinal, entry.shadowBytes);
     }
@@ -324,7 +324,7 @@ export class Catalog {
   }
 
   #drop(generation: Generation, ordinal: number, bytes: number): void {
-    if (!this.segments.isKnown(ordinal)) return;
+    if (!this.segments.isCounted(ordinal)) return;
     // Before the segment may be retired: its delta says what a checkpoint still counts.
     addTo(generation.delta, ordinal, -bytes);
     this.#diedBytes += bytes;

@@ -120,9 +120,10 @@ export class SegmentTable {
     return this.#segmentOfOrdinal.get(ordinal);
   }
 
-  /** Whether anything of a use of the log may still be live. */
-  isKnown(ordinal: number): boolean {
-    return this.#segmentOfOrdinal.has(ordinal);
+  /** Whether live bytes of a use of the log still count: it has not been retired. */
+  isCounted(ordinal: number): boolean {
+    const segment = this.#segmentOfOrdinal.get(ordinal);
+    return segment !== undefined && this.#states[segment] !== RETIRED;
   }
 
   liveBytesOf(segment: number): number {
@@ -257,12 +258,11 @@ export class SegmentTable {
     this.addLive(segment, bytes);
   }
 
-  /** A pointer has gone; one into a use that is over counts no more. Returns whether it counted. */
-  removePointer(ordinal: number, bytes: number): boolean {
+  /** A pointer has gone, into a use that still counts. */
+  removePointer(ordinal: number, bytes: number): void {
     const segment = this.#segmentOfOrdinal.get(ordinal);
-    if (segment === undefined) return false;
+    assert(segment !== undefined, 'a record lies in no known use of a segment');
     this.removeLive(segment, bytes);
-    return true;
   }
 
   /** A table has been given a place in a segment. */

@@ -13,6 +13,7 @@ import { LOOKUPS_AT_ONCE } from './limits.ts';
 import { isPromise } from './maybe-promise.ts';
 import type { Pace } from './pacer.ts';
 import { recordBytesOf } from './record.ts';
+import { COVERED } from './tree/memtable.ts';
 import { ENTRY_POINTER, SHADOW_UNKNOWN } from './tree/tree-entry.ts';
 import type { TreeEntry } from './tree/tree-entry.ts';
 import type { TreeAccess } from './tree-access.ts';
@@ -84,7 +85,8 @@ export class Settler {
       const waiting: Promise<void>[] = [];
       for (const name of names) {
         const entry = memtable.get(name);
-        if (entry?.shadowOrdinal !== SHADOW_UNKNOWN) continue;
+        // What a range delete covers is settled with it.
+        if (entry?.shadowOrdinal !== SHADOW_UNKNOWN || entry === COVERED) continue;
         const hidden = view.get(name);
         if (isPromise(hidden)) waiting.push(this.#settleLater(name, entry, hidden));
         else catalog.settle(name, entry, hidden);

@@ -18,14 +18,16 @@ import { recordBytesOf } from './record.ts';
 export type SpaceClass = 'checkpoint' | 'flush' | 'compaction' | 'moves' | 'shrink' | 'grow';
 
 /**
- * How many segments must be available before one is opened for a class. A flush gives back the log that
- * it makes superfluous once a checkpoint names its tables, so checkpoints come first.
+ * How many segments must be available before one is opened for a class. Emptying a segment gains more
+ * than it takes as soon as the segment is empty, so it may take the last one; a checkpoint is short, and
+ * gives back log and tables; a flush gives back log once a checkpoint follows; a compaction takes room for
+ * its whole output before it gives any back.
  */
 const NEEDED_SEGMENTS: Readonly<Record<SpaceClass, number>> = {
   checkpoint: 1,
   flush: 2,
-  compaction: 2,
-  moves: 3,
+  compaction: 3,
+  moves: 1,
   shrink: 4,
   grow: 5,
 };

@@ -10,7 +10,7 @@
  * The first error ends the engine, but for damage: a table that cannot be read stays as it is, its job is
  * not tried again before the next start, and everything else goes on.
  */
-import { hasCode } from '@dozo/base';
+import { AssertionError, hasCode } from '@dozo/base';
 import type { Clock, Compute, Timer } from '@dozo/base';
 import type { Catalog, Generation } from './catalog.ts';
 import { compact } from './compaction-job.ts';
@@ -269,6 +269,8 @@ export class TreeKeeper implements TreeWork {
     try {
       await work;
     } catch (error) {
+      // A bug of ours ends the process; what the device did ends this engine.
+      if (error instanceof AssertionError) throw error;
       if (hasCode(error, 'INDEX_DAMAGED')) this.#isCompactionBroken = true;
       else if (!this.#isEnded) this.#options.onFailure(error);
     }
