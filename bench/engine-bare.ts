@@ -10,7 +10,13 @@ import { join } from 'node:path';
 import type { Device } from '@dozo/base';
 import { formatDevice, openEngine } from '@dozo/engine';
 import type { Engine } from '@dozo/engine';
-import { SystemRandom, createDeviceFile, openFileDevice, openSystemClock } from '@dozo/platform';
+import {
+  SystemRandom,
+  createDeviceFile,
+  openFileDevice,
+  openSystemClock,
+  readHostIdentity,
+} from '@dozo/platform';
 import { median } from './engine-table.ts';
 
 const MIB = 1024 ** 2;
@@ -114,12 +120,13 @@ async function bare(
 }
 
 async function freshEngine(device: Device): Promise<Engine> {
-  await formatDevice({ device, clock, random, force: true });
+  await formatDevice({ device, clock, random, force: true, isLocal: true });
   return open(device);
 }
 
 function open(device: Device): Promise<Engine> {
-  const holder = { host: 'bench', bootId: 'bench', processId: 1, softwareVersion: 'bench' };
+  const { pid, ...identity } = readHostIdentity();
+  const holder = { ...identity, processId: pid, softwareVersion: 'bench' };
   return openEngine({ device, clock, random, holder });
 }
 
