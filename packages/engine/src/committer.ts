@@ -462,6 +462,17 @@ export class Committer {
     batch.reject(this.#admission.full(batch.chargeBytes, this.#load));
   }
 
+  /** Whether there has come to be room for the batch at the head, or may be after the next write of the slot. */
+  #mayBegin(): boolean {
+    const { log, catalog, keeper } = this.#options;
+    const batch = this.#queue[this.#queueHead];
+    if (batch === undefined || log.isSlotDue || log.isConfirming) return true;
+    if (keeper.isStalled) return false;
+    if (batch.bytes <= log.roomBytes) return this.#mayWrite(batch.spaceClass);
+    const needed = neededSegments(batch.spaceClass);
+    return log.hasReservedSegment && catalog.segments.availableCount >= needed;
+  }
+
   /** Nothing can be written now: waits for what may change that, or refuses the batch at the head. */
   async #waitForSpace(): Promise<void> {
     const { catalog, keeper } = this.#options;
@@ -469,7 +480,7 @@ export class Committer {
       (change) => change !== undefined,
     );
     if (changes.length === 0) {
-      this.#refuseHead();
+      if (!this.#mayBegin() && !keeper.giveUpWork()) this.#refuseHead();
       return;
     }
     // A table may wait for a segment that only the next write of the slot reserves.

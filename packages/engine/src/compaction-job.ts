@@ -41,11 +41,33 @@ interface Source {
 /** What the next step goes on from. */
 type Progress = Pick<MergeInput, 'after' | 'from'>;
 
-/** Runs a job and resolves with the tables that it made. Rejects with `INDEX_DAMAGED` and the errors of device and claim. */
+/**
+ * Runs a job and resolves with the tables that it made; `undefined` when it was given up for want of room.
+ * Rejects with `INDEX_DAMAGED` and the errors of device and claim.
+ */
 export async function compact(
   options: CompactionJobOptions,
   job: Compaction,
-): Promise<TableMeta[]> {
+): Promise<TableMeta[] | undefined> {
+  const written: TableMeta[] = [];
+  try {
+    await merge(options, job, written);
+    return written;
+  } catch (error) {
+    // Nobody knows of these tables: their room is free again.
+    for (const { segment, sizeBytes } of written) {
+      options.catalog.segments.removeTable(segment, sizeBytes);
+    }
+    if (hasCode(error, 'DEVICE_FULL')) return undefined;
+    throw error;
+  }
+}
+
+async function merge(
+  options: CompactionJobOptions,
+  job: Compaction,
+  written: TableMeta[],
+): Promise<void> {
   const { reader, pacer, catalog, settings } = options;
   const sources: Source[] = [];
   let outputRanges = RangeSet.EMPTY;
@@ -55,7 +77,7 @@ export async function compact(
     sources.push({ tables, ranges: packRanges(ranges), tableAt: 0, run: undefined });
   }
   const cuts = outputCuts(catalog.version, job, settings);
-  const writer = new RunWriter(options, outputRanges, 'compaction');
+  const writer = new RunWriter(options, outputRanges, 'compaction', written);
   let progress: Progress = { after: undefined };
   for (;;) {
     for (const source of sources) await fill(reader, source);
@@ -75,7 +97,8 @@ export async function compact(
       cuts.shift();
       progress = { after: undefined, from: bytesOfBinaryString(cut) };
     } else if (step.upTo === undefined) {
-      return writer.finish();
+      await writer.finish();
+      return;
     } else {
       progress = { after: step.upTo };
       if (writer.isFull) await writer.cutAt(`${binaryStringOf(step.upTo)}\0`);

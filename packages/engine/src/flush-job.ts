@@ -57,7 +57,8 @@ async function writeTables(
 ): Promise<TableMeta[]> {
   const { catalog, pacer, settings } = options;
   const cuts = flushCuts(catalog.version, settings);
-  const writer = new RunWriter(options, memtable.ranges, 'flush');
+  const tables: TableMeta[] = [];
+  const writer = new RunWriter(options, memtable.ranges, 'flush', tables);
   let from = '';
   pacer.begin();
   for (;;) {
@@ -76,7 +77,8 @@ async function writeTables(
     from = `${last.key}\0`;
     await pacer.pause();
   }
-  return writer.finish();
+  await writer.finish();
+  return tables;
 }
 
 /** Writes tables of one run, each with its part of the range deletes. */
@@ -84,12 +86,19 @@ export class RunWriter {
   readonly #options: TableJobOptions;
   readonly #ranges: RangeSet;
   readonly #spaceClass: 'flush' | 'compaction';
-  readonly #tables: TableMeta[] = [];
+  readonly #tables: TableMeta[];
   #current: { readonly builder: TableBuilder; readonly seed: number } | undefined;
   /** Where the bounds of the current table may begin. */
   #from = '';
 
-  constructor(options: TableJobOptions, ranges: RangeSet, spaceClass: 'flush' | 'compaction') {
+  /** @param tables gets the tables as they are written. */
+  constructor(
+    options: TableJobOptions,
+    ranges: RangeSet,
+    spaceClass: 'flush' | 'compaction',
+    tables: TableMeta[],
+  ) {
+    this.#tables = tables;
     this.#options = options;
     this.#ranges = ranges;
     this.#spaceClass = spaceClass;
@@ -117,9 +126,8 @@ export class RunWriter {
   }
 
   /** Ends the run. */
-  async finish(): Promise<TableMeta[]> {
-    await this.#finishTable(undefined);
-    return this.#tables;
+  finish(): Promise<void> {
+    return this.#finishTable(undefined);
   }
 
   async #finishTable(to: string | undefined): Promise<void> {
@@ -129,7 +137,7 @@ export class RunWriter {
     this.#current = undefined;
     const { space, pacer } = this.#options;
     const spareCount = neededSegments(this.#spaceClass) - 1;
-    this.#tables.push(await space.write(bytes, content, spareCount));
+    this.#tables.push(await space.write(bytes, content, spareCount, this.#spaceClass === 'flush'));
     pacer.begin();
   }
 }

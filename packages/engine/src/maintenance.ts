@@ -92,6 +92,8 @@ export class Maintenance {
   #isCheckpointWanted = false;
   #isManifestWanted = false;
   #reclaimer: Reclaimer | undefined;
+  /** Segments that were walked to their end and still count live bytes, and `Catalog.generation` then. */
+  readonly #emptied = new Map<number, number>();
   /** The most space there was since users last wrote, and how much they had written then. */
   #mostFreeBytes = 0;
   #acceptedBytes = -1;
@@ -261,12 +263,13 @@ export class Maintenance {
   }
 
   #emptiest(): number | undefined {
-    const { segments } = this.#options.catalog;
+    const { segments, generation } = this.#options.catalog;
     let best: number | undefined;
     let bestBytes = Number.POSITIVE_INFINITY;
     for (let segment = 0; segment < segments.count; segment++) {
       if (!segments.isClosed(segment)) continue;
       if (segments.isNeeded(segment) || segments.isDamaged(segment)) continue;
+      if (this.#emptied.get(segment) === generation) continue;
       // What is moved out of it gains no space before its quarantine ends.
       if (segments.isQuarantined(segment)) continue;
       const liveBytes = segments.liveBytesOf(segment);
@@ -299,9 +302,9 @@ export class Maintenance {
     const reclaimer = this.#reclaimer;
     this.#reclaimer = undefined;
     if (reclaimer === undefined) return;
-    // Live records that the walk did not hand out, or that stay because they are damaged.
+    // What is left is damaged, or has been overwritten by entries that nobody has settled yet.
     if (catalog.segments.liveBytesOf(reclaimer.segment) > 0) {
-      catalog.segments.markDamaged(reclaimer.segment);
+      this.#emptied.set(reclaimer.segment, catalog.generation);
     }
     this.#judge();
   }

@@ -4,6 +4,7 @@
  * A table is checked before it is copied; a damaged one stays where it is and keeps its segment from
  * being used again.
  */
+import { hasCode } from '@dozo/base';
 import type { Catalog } from './catalog.ts';
 import type { Pace } from './pacer.ts';
 import { neededSegments } from './space.ts';
@@ -34,7 +35,14 @@ export async function moveTables(options: TableMoverOptions, segment: number): P
       continue;
     }
     const bytes = await source.read(meta, 0, meta.sizeBytes);
-    moved.set(meta.number, await space.write(bytes, meta, neededSegments('compaction') - 1));
+    try {
+      const spareCount = neededSegments('compaction') - 1;
+      moved.set(meta.number, await space.write(bytes, meta, spareCount, false));
+    } catch (error) {
+      // The rest stays where it is.
+      if (!hasCode(error, 'DEVICE_FULL')) throw error;
+      break;
+    }
     dead.push(meta);
   }
   if (moved.size > 0) catalog.installChange(catalog.version.withPlaces(moved), dead);

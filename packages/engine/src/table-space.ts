@@ -13,6 +13,7 @@ import type { Device } from '@dozo/base';
 import type { Claim } from '@dozo/claim';
 import type { Catalog } from './catalog.ts';
 import type { Counters } from './counters.ts';
+import { EngineError } from './errors.ts';
 import { deviceOffset } from './geometry.ts';
 import { BLOCK_BYTES, TABLE_WRITE_BYTES } from './limits.ts';
 import type { LogWriter } from './log-writer.ts';
@@ -51,6 +52,7 @@ export class TableSpace {
   #turn: Promise<void> = Promise.resolve();
   /** Wakes the table that waits for a segment: one at a time. */
   #waiting: (() => void) | undefined;
+  #giveUp: ((error: Error) => void) | undefined;
 
   constructor(options: TableSpaceOptions) {
     this.#options = options;
@@ -60,15 +62,18 @@ export class TableSpace {
    * Writes a table and resolves with its place when it is durable.
    *
    * @param spareCount segments that must stay available when one is opened for it.
+   * @param isPatient whether it waits for a segment whatever happens; else it rejects with `DEVICE_FULL`
+   *   after {@link giveUp}.
    */
   async write(
     bytes: Uint8Array,
     content: TableContent,
     spareCount: number,
+    isPatient: boolean,
   ): Promise<TableMeta> {
     assert(bytes.length === content.sizeBytes, 'a table is as long as it says');
     // One place after the other: two that wait would each open a segment.
-    const turn = this.#turn.then(() => this.#place(content, spareCount));
+    const turn = this.#turn.then(() => this.#place(content, spareCount, isPatient));
     this.#turn = turn.then(
       () => undefined,
       () => undefined,
@@ -84,6 +89,7 @@ export class TableSpace {
   async #place(
     content: TableContent,
     spareCount: number,
+    isPatient: boolean,
   ): Promise<{ readonly target: OpenSegment; readonly offset: number }> {
     const { superblock, catalog } = this.#options;
     const { sizeBytes, number } = content;
@@ -94,7 +100,7 @@ export class TableSpace {
       this.#open = undefined;
     }
     if (this.#open === undefined) {
-      const segment = await this.#takeSegment(number, spareCount);
+      const segment = await this.#takeSegment(number, spareCount, isPatient);
       this.#open = { segment, ordinal: number, offset: BLOCK_BYTES, hasHeader: false, pendingCount: 0, isFull: false };
     }
     const target = this.#open;
@@ -111,7 +117,11 @@ export class TableSpace {
     this.#options.log.closeTableSegment(target.segment, target.offset);
   }
 
-  async #takeSegment(ordinal: number, spareCount: number): Promise<number> {
+  async #takeSegment(
+    ordinal: number,
+    spareCount: number,
+    isPatient: boolean,
+  ): Promise<number> {
     const { catalog, log, onWait, assertServing } = this.#options;
     for (;;) {
       assertServing();
@@ -119,11 +129,31 @@ export class TableSpace {
         const segment = log.takeTableSegment(ordinal);
         if (segment !== undefined) return segment;
       }
-      await new Promise<void>((resolve) => {
+      await new Promise<void>((resolve, reject) => {
         this.#waiting = resolve;
+        if (!isPatient) this.#giveUp = reject;
         onWait();
       });
+      this.#giveUp = undefined;
     }
+  }
+
+  /** Ends the wait of a table that is not patient. Returns whether there was one. */
+  giveUp(): boolean {
+    const giveUp = this.#giveUp;
+    this.#giveUp = undefined;
+    if (giveUp === undefined || this.#waiting === undefined) return false;
+    this.#waiting = undefined;
+    const { path } = this.#options.device;
+    giveUp(
+      new EngineError(`Writing a table to ${path}: no segment is free for it.`, {
+        code: 'DEVICE_FULL',
+        path,
+        neededBytes: 1,
+        availableBytes: 0,
+      }),
+    );
+    return true;
   }
 
   /** Whether a table waits for a segment. */

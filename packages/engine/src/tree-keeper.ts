@@ -78,6 +78,8 @@ export class TreeKeeper implements TreeWork {
   }
 
   get isBusy(): boolean {
+    // What waits for a segment waits for maintenance.
+    if (this.#options.space.isWaiting) return false;
     return (
       this.#flush !== undefined ||
       this.#work !== undefined ||
@@ -108,6 +110,14 @@ export class TreeKeeper implements TreeWork {
   requestTableMove(segment: number): void {
     this.#moveWanted = segment;
     this.look();
+  }
+
+  /**
+   * Ends a compaction that waits for room which nothing else will make. What it has written is given
+   * back. Returns whether there was one.
+   */
+  giveUpWork(): boolean {
+    return this.#options.space.giveUp();
   }
 
   /** There may be more segments for tables. */
@@ -241,6 +251,7 @@ export class TreeKeeper implements TreeWork {
     const tables = job.isMove
       ? inputs
       : await compact({ ...this.#jobOptions(), reader, compute, counters }, job);
+    if (tables === undefined) return;
     const remove = inputs.map(({ number }) => number);
     const version = catalog.version.withChange({
       add: [{ level: job.outputLevel, tables }],
