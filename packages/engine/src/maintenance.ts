@@ -98,6 +98,8 @@ export class Maintenance {
   #mostFreeBytes = 0;
   #acceptedBytes = -1;
   #fruitlessCount = 0;
+  /** The tree was asked to make space, and how much came of it has not been looked at. */
+  #isJudgementDue = false;
   /** What had died when emptying segments turned out to gain nothing. */
   #fruitlessDiedBytes = Number.NEGATIVE_INFINITY;
 
@@ -223,7 +225,12 @@ export class Maintenance {
   #decide(): void {
     const { catalog, geometry, tree } = this.#options;
     // What is under way may free as much as is needed.
-    if (!this.#isSpaceLow() || tree.isBusy || this.#isFruitless()) return;
+    if (!this.#isSpaceLow() || tree.isBusy) return;
+    if (this.#isJudgementDue) {
+      this.#isJudgementDue = false;
+      this.#judge();
+    }
+    if (this.#isFruitless()) return;
     const { segments } = catalog;
     const capacityBytes = segmentCapacityOf(geometry);
     const victim = this.#emptiest();
@@ -232,7 +239,7 @@ export class Maintenance {
     const isHeldBetter = held.bestBytes > gainBytes && gainBytes < capacityBytes / 2;
     if (held.totalBytes > capacityBytes * GAIN_MIN && isHeldBetter) {
       tree.requestFlush();
-      this.#judge();
+      this.#isJudgementDue = true;
     } else if (victim !== undefined && gainBytes > capacityBytes * GAIN_MIN) {
       this.#empty(victim);
     }
@@ -242,7 +249,7 @@ export class Maintenance {
     const { catalog, source, counters, log, pacer, lookUp, tree } = this.#options;
     if (catalog.segments.kindOf(segment) === 'tables') {
       tree.requestTableMove(segment);
-      this.#judge();
+      this.#isJudgementDue = true;
       return;
     }
     const { seed } = log;
