@@ -61,6 +61,8 @@ class Verification {
   }
 
   async run(): Promise<VerifyReport> {
+    // Also where there is nothing to count: that it has begun is told once at least.
+    this.#count(0);
     await this.#verifySuperblocks();
     await this.#verifyRing();
     await this.#verifyCheckpoint();
