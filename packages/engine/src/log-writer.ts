@@ -330,10 +330,12 @@ export class LogWriter {
     const buffers = this.#opening === undefined ? group : [this.#header(this.#opening), ...group];
     const start = this.#opening === undefined ? offset : 0;
     const deviceStart = deviceOffset(this.#options.superblock.geometry, segment, start);
+    const startMs = clock.monotonicMs();
     if (switches.skipFlush === true) await device.write(deviceStart, buffers);
     else await device.writeDurably(deviceStart, buffers);
     const lease = this.checkLease();
     if (lease !== undefined) await lease;
+    counters.commitLatency.note(clock.monotonicMs() - startMs);
     counters.flushCount++;
     counters.commitCount++;
     counters.bytesWritten += offset - start + sizeBytes;
