@@ -10,6 +10,7 @@ function makeClock(): { clock: Clock; run: () => void; cancelled: () => number }
   const clock: Clock = {
     wallMs: () => 0,
     monotonicMs: () => 0,
+    turn: () => Promise.resolve(),
     startTimer: (_, callback) => {
       due.push(callback);
       return { cancel: () => (cancelled += 1) };

@@ -24,7 +24,6 @@ import {
   RENEWAL_LEASES_MAX,
   RESERVATION_SEGMENTS_MAX,
   SLOT_BLOCK_BYTES,
-  SLOT_BYTES,
 } from './limits.ts';
 import type { Ring, RingPlace, RingReader } from './ring.ts';
 import { encodeSlot } from './slot.ts';
@@ -268,9 +267,10 @@ export class Claim {
       this.#isAccountStale = false;
       this.#tenure = beginWrite(this.#tenure, { ...change, ...account }, this.#now());
       const { slot, slotIndex, nextBlock } = this.#tenure;
-      const offset = place.offset + slotIndex * SLOT_BYTES + nextBlock * SLOT_BLOCK_BYTES;
+      const blockNumber = 2 * slotIndex + nextBlock;
+      const offset = place.offset + blockNumber * SLOT_BLOCK_BYTES;
       try {
-        await device.writeUncached(offset, [encodeSlot(slot)]);
+        await device.writeUncached(offset, [encodeSlot(slot, blockNumber)]);
       } catch (error) {
         this.#tenure = failWrite(this.#tenure);
         this.#isAccountStale ||= isAccountDue;

@@ -7,7 +7,8 @@ import type { Slot } from './slot.ts';
 
 const DEVICE_ID = new Uint8Array(16).fill(9);
 
-function blockOf(writeCounter: number): Uint8Array {
+/** The first (2) or second (3) block of the second slot. */
+function blockOf(writeCounter: number, blockNumber = 2): Uint8Array {
   const slot: Slot = {
     deviceId: DEVICE_ID,
     identity: { incarnation: 1, nonce: new Uint8Array(16) },
@@ -21,7 +22,7 @@ function blockOf(writeCounter: number): Uint8Array {
     lastWallMs: 0,
     reservation: [writeCounter],
   };
-  return encodeSlot(slot);
+  return encodeSlot(slot, blockNumber);
 }
 
 const TORN = new Uint8Array(SLOT_BLOCK_BYTES).fill(7);
@@ -70,12 +71,19 @@ describe('reading a ring that is being written', () => {
       [blockOf(3), TORN],
       [blockOf(3), TORN],
       [blockOf(5), other],
-      [blockOf(7), blockOf(6)],
+      [blockOf(7), blockOf(6, 3)],
     ]);
     await reader.read();
     const ring = await reader.read();
     expect(readCount()).toBe(4);
     expect(ring.newest?.writeCounter).toBe(7);
+  });
+
+  test('a block that was written for another place does not count, however new it is', async () => {
+    const { reader } = diskShowing([[blockOf(3), blockOf(5, 2)]]);
+    const ring = await reader.read();
+    expect(ring.newest?.writeCounter).toBe(3);
+    expect(ring.slots).toMatchObject([{ index: 1, blocks: ['valid', 'damaged'] }]);
   });
 
   test('a slot of which neither block can be read is lost', async () => {

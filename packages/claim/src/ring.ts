@@ -116,7 +116,7 @@ export class RingReader {
       hasChanged = true;
       known[2 * block] = magic;
       known[2 * block + 1] = checksum;
-      const decoded = decodeSlot(this.#blockBytes(block), this.#place.deviceId);
+      const decoded = decodeSlot(this.#blockBytes(block), this.#place.deviceId, block);
       this.#blocks[block] = decoded;
       // Torn in the middle of being written: its end may come without a change of these words.
       if (decoded.kind === 'damaged') known[2 * block] = ~magic;

@@ -73,10 +73,10 @@ const anySlot: fc.Arbitrary<Slot> = fc.record(
 
 test('what is encoded as a slot decodes to the same slot', () => {
   fc.assert(
-    fc.property(anySlot, (slot) => {
-      const block = encodeSlot(slot);
+    fc.property(anySlot, number32, (slot, blockNumber) => {
+      const block = encodeSlot(slot, blockNumber);
       expect(block.length).toBe(SLOT_BLOCK_BYTES);
-      expect(decodeSlot(block, slot.deviceId)).toEqual({ kind: 'valid', slot });
+      expect(decodeSlot(block, slot.deviceId, blockNumber)).toEqual({ kind: 'valid', slot });
     }),
   );
 });
@@ -84,9 +84,9 @@ test('what is encoded as a slot decodes to the same slot', () => {
 test('a flipped bit anywhere makes a slot damaged', () => {
   fc.assert(
     fc.property(anySlot, fc.nat({ max: SLOT_BLOCK_BYTES * 8 - 1 }), (slot, bit) => {
-      const block = encodeSlot(slot);
+      const block = encodeSlot(slot, 3);
       block[bit >> 3] = (block[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-      expect(decodeSlot(block, slot.deviceId).kind).toBe('damaged');
+      expect(decodeSlot(block, slot.deviceId, 3).kind).toBe('damaged');
     }),
   );
 });
@@ -94,13 +94,23 @@ test('a flipped bit anywhere makes a slot damaged', () => {
 test('a slot of another device is damaged, a block of zeros is empty', () => {
   const [slot] = fc.sample(anySlot, { numRuns: 1, seed: 7 }) as [Slot];
   const other = slot.deviceId.map((byte) => byte ^ 1);
-  expect(decodeSlot(encodeSlot(slot), other)).toMatchObject({ kind: 'damaged' });
-  expect(decodeSlot(new Uint8Array(SLOT_BLOCK_BYTES), other)).toEqual({ kind: 'empty' });
+  expect(decodeSlot(encodeSlot(slot, 3), other, 3)).toMatchObject({ kind: 'damaged' });
+  expect(decodeSlot(new Uint8Array(SLOT_BLOCK_BYTES), other, 3)).toEqual({ kind: 'empty' });
+});
+
+test('a slot that lies in the place of another block is damaged', () => {
+  const [slot] = fc.sample(anySlot, { numRuns: 1, seed: 9 }) as [Slot];
+  const block = encodeSlot(slot, 6);
+  expect(decodeSlot(block, slot.deviceId, 6).kind).toBe('valid');
+  expect(decodeSlot(block, slot.deviceId, 7)).toEqual({
+    kind: 'damaged',
+    reason: 'it was written for block 6 of the ring',
+  });
 });
 
 test('texts that are too long are cut at a character', () => {
   const [slot] = fc.sample(anySlot, { numRuns: 1, seed: 8 }) as [Slot];
   const long = { ...slot, holder: { ...slot.holder, host: '蔵'.repeat(500) } };
-  const decoded = decodeSlot(encodeSlot(long), slot.deviceId);
+  const decoded = decodeSlot(encodeSlot(long, 3), slot.deviceId, 3);
   expect(decoded.kind === 'valid' && decoded.slot.holder.host).toBe('蔵'.repeat(42));
 });

@@ -3,7 +3,8 @@
  *
  * The block carries a checksum over all of it. Its layout is described in
  * `docs/formats/claim-area.md`. A block is either empty (all zero, never written), valid, or damaged;
- * there is nothing in between.
+ * there is nothing in between. It names its own place, so that a copy of it anywhere else (a write that
+ * the device has misdirected) is damaged, and never counts as what a slot says.
  */
 import { ByteReader, ByteWriter, CodecError, assert } from '@dozo/base';
 import type { LockIdentity } from '@dozo/base';
@@ -126,7 +127,7 @@ export type SlotBlock =
   | { readonly kind: 'damaged'; readonly reason: string }
   | { readonly kind: 'valid'; readonly slot: Slot };
 
-const HEAD: BlockHead = { magic: 'DOZOSLOT', version: 2, what: 'a claim slot' };
+const HEAD: BlockHead = { magic: 'DOZOSLOT', version: 3, what: 'a claim slot' };
 const STATES: readonly ClaimState[] = ['claiming', 'held', 'released', 'stopped'];
 const PROOFS: readonly DeathProof[] = [
   'released',
@@ -138,8 +139,8 @@ const PROOFS: readonly DeathProof[] = [
 ];
 const LOCK_KINDS: readonly LockIdentity['kind'][] = ['none', 'file', 'block'];
 
-/** Encodes a slot as one block. */
-export function encodeSlot(slot: Slot): Uint8Array {
+/** Encodes a slot as one block. `blockNumber` is the block's place: which of the ring it is, from 0. */
+export function encodeSlot(slot: Slot, blockNumber: number): Uint8Array {
   assert(slot.deviceId.length === 16 && slot.identity.nonce.length === 16, 'ids are 16 bytes');
   assert(slot.reservation.length <= RESERVATION_SEGMENTS_MAX, 'the reservation is too long');
   const writer = new ByteWriter(SLOT_BLOCK_BYTES);
@@ -152,6 +153,7 @@ export function encodeSlot(slot: Slot): Uint8Array {
   writer.uint64(slot.checkpoint?.segmentOrdinal ?? 0).uint64(slot.checkpoint?.groupOffset ?? 0);
   writer.uint64(slot.logEnd?.segmentOrdinal ?? 0).uint64(slot.logEnd?.offset ?? 0);
   writer.uint64(slot.failedFlush?.wallMs ?? 0).uint32(slot.holder.processId);
+  writer.uint32(blockNumber);
   const texts = [
     slot.holder.host,
     slot.holder.bootId,
@@ -174,14 +176,26 @@ export function encodeSlot(slot: Slot): Uint8Array {
   return sealBlock(writer.finish());
 }
 
-/** Tells what a block of the ring is. `deviceId` is the one that the superblock names. */
-export function decodeSlot(block: Uint8Array, deviceId: Uint8Array): SlotBlock {
+/**
+ * Tells what a block of the ring is.
+ *
+ * @param deviceId the one that the superblock names.
+ * @param blockNumber which block of the ring it is, from 0.
+ */
+export function decodeSlot(
+  block: Uint8Array,
+  deviceId: Uint8Array,
+  blockNumber: number,
+): SlotBlock {
   assert(block.length === SLOT_BLOCK_BYTES, 'a slot block has 4,096 bytes');
   if (isZero(block)) return { kind: 'empty' };
   try {
-    const slot = readSlot(block);
+    const { slot, blockNumber: writtenFor } = readSlot(block);
     if (slot.deviceId.some((byte, index) => byte !== deviceId[index])) {
       return { kind: 'damaged', reason: 'it belongs to another device' };
+    }
+    if (writtenFor !== blockNumber) {
+      return { kind: 'damaged', reason: `it was written for block ${writtenFor} of the ring` };
     }
     return { kind: 'valid', slot };
   } catch (error) {
@@ -190,7 +204,7 @@ export function decodeSlot(block: Uint8Array, deviceId: Uint8Array): SlotBlock {
   }
 }
 
-function readSlot(block: Uint8Array): Slot {
+function readSlot(block: Uint8Array): { readonly slot: Slot; readonly blockNumber: number } {
   const reader = readHead(block, HEAD);
   const deviceId = reader.bytes(16);
   const identity = { incarnation: reader.uint64(), nonce: reader.bytes(16) };
@@ -210,12 +224,13 @@ function readSlot(block: Uint8Array): Slot {
   const logEnd = { segment: endSegment, segmentOrdinal: reader.uint64(), offset: reader.uint64() };
   const failedWallMs = reader.uint64();
   const processId = reader.uint32();
+  const blockNumber = reader.uint32();
   const text = (): string => reader.text(HOLDER_TEXT_BYTES_MAX);
   const [host, bootId, podName, podUid, softwareVersion] = [text(), text(), text(), text(), text()];
   const lockIdentity = { kind: lockKind, name: text() };
   const failedFlush = { wallMs: failedWallMs, cause: text() };
   const [machineId, name] = [text(), text()];
-  return {
+  const slot: Slot = {
     deviceId,
     identity,
     writeCounter,
@@ -239,6 +254,7 @@ function readSlot(block: Uint8Array): Slot {
     ...(flags & 8 ? { account: readAccount(block) } : {}),
     reservation: readReservation(block),
   };
+  return { slot, blockNumber };
 }
 
 function writeAccount(writer: ByteWriter, account: Account): void {

@@ -4,6 +4,7 @@ import { SimulatedDevice, SimulatedProcess } from '@dozo/simulator';
 import { describe, expect, test } from 'vitest';
 import { SLOT_BYTES, describeClaim, watchMsOf } from '../src/index.ts';
 import type { Claim, ClaimProgress } from '../src/index.ts';
+import { SLOT_BLOCK_BYTES } from '../src/limits.ts';
 import { encodeSlot } from '../src/slot.ts';
 import { ALPHA, BETA, ClaimWorld, SETTINGS, kill } from './claim-world.ts';
 
@@ -453,10 +454,11 @@ describe('what a look at the ring finds out', () => {
     const world = new ClaimWorld(43);
     const { claim } = await world.take();
     const other = await new ClaimWorld('other').take();
-    const block = encodeSlot({ ...other.claim.slot, deviceId: world.deviceId });
-    const offset = claim.tenure.slotIndex * SLOT_BYTES;
-    world.medium.poke(offset, block);
-    world.medium.poke(offset + block.length, block);
+    const slot = { ...other.claim.slot, deviceId: world.deviceId };
+    for (const block of [0, 1]) {
+      const number = 2 * claim.tenure.slotIndex + block;
+      world.medium.poke(number * SLOT_BLOCK_BYTES, encodeSlot(slot, number));
+    }
     await world.clock.runUntil(claim.look());
     expect(claim.failure).toMatchObject({ code: 'CLAIM_FENCED' });
     const before = await world.ring();

@@ -16,35 +16,38 @@ const other = Uint8Array.from({ length: 16 }, (_, index) => 0xb0 + index);
 const WALL_MS = 1_795_000_000_000;
 
 function slot(): Uint8Array {
-  return encodeSlot({
-    deviceId,
-    identity: { incarnation: 5, nonce },
-    writeCounter: 42,
-    state: 'held',
-    holder: {
-      host: 'storage-3',
-      bootId: '5ad0d5ab-3b5f-4f5e-9a8e-0f6c2a1d7b11',
-      machineId: '0123456789abcdef0123456789abcdef',
-      processId: 4711,
-      name: 'osd 3',
-      podName: 'dozo-osd-3-0',
-      podUid: '0d9c1f5e-9a44-4cf7-8f8b-5a2c3c1e9d10',
-      softwareVersion: '0.1.0',
+  return encodeSlot(
+    {
+      deviceId,
+      identity: { incarnation: 5, nonce },
+      writeCounter: 42,
+      state: 'held',
+      holder: {
+        host: 'storage-3',
+        bootId: '5ad0d5ab-3b5f-4f5e-9a8e-0f6c2a1d7b11',
+        machineId: '0123456789abcdef0123456789abcdef',
+        processId: 4711,
+        name: 'osd 3',
+        podName: 'dozo-osd-3-0',
+        podUid: '0d9c1f5e-9a44-4cf7-8f8b-5a2c3c1e9d10',
+        softwareVersion: '0.1.0',
+      },
+      lockIdentity: { kind: 'block', name: '8:16' },
+      beatCounter: 41,
+      beatIntervalMs: 1000,
+      sinceWallMs: WALL_MS,
+      lastWallMs: WALL_MS + 40_000,
+      checkpoint: { segment: 7, segmentOrdinal: 42, groupOffset: 8_458_240 },
+      logEnd: { segment: 7, segmentOrdinal: 42, offset: 8_462_336 },
+      failedFlush: { wallMs: WALL_MS, cause: 'EIO' },
+      account: {
+        quarantined: [{ incarnation: 3, nonce: other }],
+        deaths: [{ identity: { incarnation: 4, nonce: other }, proof: 'kernel' }],
+      },
+      reservation: [7, 8, 9, 10],
     },
-    lockIdentity: { kind: 'block', name: '8:16' },
-    beatCounter: 41,
-    beatIntervalMs: 1000,
-    sinceWallMs: WALL_MS,
-    lastWallMs: WALL_MS + 40_000,
-    checkpoint: { segment: 7, segmentOrdinal: 42, groupOffset: 8_458_240 },
-    logEnd: { segment: 7, segmentOrdinal: 42, offset: 8_462_336 },
-    failedFlush: { wallMs: WALL_MS, cause: 'EIO' },
-    account: {
-      quarantined: [{ incarnation: 3, nonce: other }],
-      deaths: [{ identity: { incarnation: 4, nonce: other }, proof: 'kernel' }],
-    },
-    reservation: [7, 8, 9, 10],
-  });
+    6,
+  );
 }
 
 function claimFile(): Uint8Array {

@@ -71,32 +71,32 @@ describe('dozo device grow', () => {
     const nothing = await dozo(['device', 'grow', path]);
     expect(nothing).toMatchObject({ status: 0, errors: '' });
     expect(nothing.output).toContain('nothing to do');
-    const grown = await dozo(['device', 'grow', path, '--size', '320MiB']);
+    const grown = await dozo(['device', 'grow', path, '--size', '384MiB']);
     expect(grown).toMatchObject({ status: 0, errors: '' });
     expect(grown.output).toMatch(
-      /grown from 160 MiB to 320 MiB: \d+ segments more, room for .* more/,
+      /grown from 224 MiB to 384 MiB: \d+ segments more, room for .* more/,
     );
     const { size, blocks } = await stat(path);
-    expect(size).toBe(320 * MIB);
-    expect(blocks * 512).toBeGreaterThanOrEqual(320 * MIB);
+    expect(size).toBe(384 * MIB);
+    expect(blocks * 512).toBeGreaterThanOrEqual(384 * MIB);
     await withEngine(async (engine) => {
-      expect(engine.stats().deviceBytes).toBe(320 * MIB);
+      expect(engine.stats().deviceBytes).toBe(384 * MIB);
       expect((await engine.get(Buffer.from('kept')))?.value).toHaveLength(300_000);
       // More than the small one had room for.
       const value = Buffer.alloc(4 * MIB, 'x');
       for (let at = 0; at < 40; at++) await engine.apply(put(`key ${String(at)}`, value));
     });
     expect(await dozo(['device', 'verify', path])).toMatchObject({ status: 0, errors: '' });
-    const again = await dozo(['device', 'grow', path, '--size', '320MiB', '--json']);
+    const again = await dozo(['device', 'grow', path, '--size', '384MiB', '--json']);
     expect(JSON.parse(again.output)).toMatchObject({ path, isChanged: false, wonBytes: 0 });
   });
 
   it('shows and uses what a file was enlarged by with other means', async () => {
     await dozo(['device', 'format', path, '--size', SIZE]);
-    await truncate(path, 400 * MIB);
+    await truncate(path, 480 * MIB);
     expect((await dozo(['device', 'show', path])).output).toContain(`dozo device grow ${path}`);
     const { output } = await dozo(['device', 'grow', path, '--json']);
-    expect(JSON.parse(output)).toMatchObject({ isChanged: true, deviceBytes: 400 * MIB });
+    expect(JSON.parse(output)).toMatchObject({ isChanged: true, deviceBytes: 480 * MIB });
     expect((await dozo(['device', 'show', path])).output).not.toContain('device grow');
     await truncate(path, 200 * MIB);
     expect(await dozo(['device', 'grow', path])).toMatchObject({ status: 4, output: '' });
@@ -108,7 +108,7 @@ describe('dozo device grow', () => {
     const held = await dozo(['device', 'grow', device, '--size', '1GiB']);
     expect(held.status).toBe(3);
     expect(held.errors).toContain(`process ${pid} on host`);
-    expect((await stat(device)).size).toBe(160 * MIB);
+    expect((await stat(device)).size).toBe(224 * MIB);
     await writeFile(path, Buffer.alloc(MIB, 'mine'));
     expect(await dozo(['device', 'grow', path, '--size', '2MiB'])).toMatchObject({ status: 4 });
     expect((await stat(path)).size).toBe(MIB);
@@ -117,7 +117,7 @@ describe('dozo device grow', () => {
     expect(smaller).toMatchObject({ status: 2, output: '' });
     const huge = await dozo(['device', 'grow', `${path}-2`, '--size', '4000TiB']);
     expect(huge.status).toBe(6);
-    expect((await stat(`${path}-2`)).size).toBe(160 * MIB);
+    expect((await stat(`${path}-2`)).size).toBe(224 * MIB);
   });
 });
 
@@ -140,16 +140,16 @@ describe('dozo up --discard', () => {
 
 describe.runIf(hasLoopDevices())('a block device', () => {
   it('is grown to its new size, and told what is free', async () => {
-    await writeFile(path, Buffer.alloc(160 * MIB));
+    await writeFile(path, Buffer.alloc(224 * MIB));
     const block = execFileSync('losetup', ['-f', '--show', path], { encoding: 'utf8' }).trim();
     try {
       await dozo(['device', 'format', block]);
-      const sized = await dozo(['device', 'grow', block, '--size', '320MiB']);
+      const sized = await dozo(['device', 'grow', block, '--size', '384MiB']);
       expect(sized).toMatchObject({ status: 2, output: '' });
-      await truncate(path, 320 * MIB);
+      await truncate(path, 384 * MIB);
       execFileSync('losetup', ['-c', block]);
       const { output } = await dozo(['device', 'grow', block]);
-      expect(output).toContain('grown from 160 MiB to 320 MiB');
+      expect(output).toContain('grown from 224 MiB to 384 MiB');
       const before = (await stat(path)).blocks;
       const daemon = workplace.up(['--device', block]);
       await workplace.ready(daemon);

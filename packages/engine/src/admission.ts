@@ -189,7 +189,8 @@ export class Admission {
           name: binaryStringOf(key),
           value,
           checksums: valueChecksums(value, seed),
-          inline: isInline(value.length) ? value.slice() : undefined,
+          // Not `slice`: that of a Buffer is a view of bytes that the caller may use again.
+          inline: isInline(value.length) ? new Uint8Array(value) : undefined,
         };
       }
       case 'delete': {

@@ -261,6 +261,7 @@ export class Committer {
         await preparation;
         throw error;
       }
+      log.advance();
       this.#apply(group);
       this.#options.keeper.look();
       if (preparation !== undefined) await preparation;

@@ -99,6 +99,62 @@ export interface ClaimStats {
   readonly isLocal: boolean;
 }
 
+/** Durations since the engine was opened. */
+export interface LatencyStats {
+  /** Upper bounds in ms of all buckets but the last one, which has none. Ascending, always the same. */
+  readonly boundsMs: readonly number[];
+  /** For each bucket how many fell into it: above the bound before it, up to its own. */
+  readonly counts: readonly number[];
+  /** Of all together. */
+  readonly sumMs: number;
+  readonly maxMs: number;
+}
+
+/** A level of the tree. */
+export interface LevelStats {
+  /** Sorted runs, each of which a read may have to ask: up to one but in level 0. */
+  readonly runCount: number;
+  readonly tableCount: number;
+  /** What its tables take on the device. */
+  readonly sizeBytes: number;
+}
+
+/** Blocks of tables that are kept in memory. */
+export interface CacheStats {
+  readonly limitBytes: number;
+  /** What is kept, with what each block costs beside its content. */
+  readonly sizeBytes: number;
+  /** Blocks that were asked for and found, and reads of the device for those that were not. */
+  readonly hitCount: number;
+  readonly missCount: number;
+}
+
+/** Work in the background that makes tables. */
+export interface TableWorkStats {
+  readonly count: number;
+  /** Flushes: keys and short values in memory. Compactions: blocks of tables that were merged. */
+  readonly bytesIn: number;
+  /** Tables that came out, as long as they are on the device. */
+  readonly bytesOut: number;
+}
+
+/** What the index is made of, and what was done for it. */
+export interface TreeStats {
+  /** Level 0, into which memory is flushed, up to the last one, empty ones included. */
+  readonly levels: readonly LevelStats[];
+  readonly cache: CacheStats;
+  /** Heap that what was written since the last flush takes, what is being flushed included; estimated. */
+  readonly memtableBytes: number;
+  /** At which it is flushed at the latest. What is being flushed may stand beside as much again. */
+  readonly memtableBytesMax: number;
+  readonly flushes: TableWorkStats;
+  readonly compactions: TableWorkStats;
+  /** About what compaction would have to write to bring all levels to their sizes. */
+  readonly compactionDebtBytes: number;
+  /** The longest piece of background work that held the thread, in ms. */
+  readonly stepMsMax: number;
+}
+
 /** Counters since the engine was opened, and gauges. Sizes in bytes. */
 export interface EngineStats {
   readonly state: 'open' | EngineEnd['kind'];
@@ -107,10 +163,14 @@ export interface EngineStats {
   /** Device size and what of it values can take. */
   readonly deviceBytes: number;
   readonly usableBytes: number;
-  /** What live records take, their headers included. */
+  /**
+   * What live records and tables take, and what memory will take as tables. An upper bound until a moment
+   * after the last write; exact then.
+   */
   readonly liveBytes: number;
   /** A put that needs more than this fails with `DEVICE_FULL`. */
   readonly availableBytes: number;
+  /** An estimate until a moment after the last write; exact then. */
   readonly keyCount: number;
   readonly segmentCount: number;
   readonly segmentBytes: number;
@@ -122,14 +182,25 @@ export interface EngineStats {
   readonly lastLsn: number;
   readonly putCount: number;
   readonly deleteCount: number;
+  readonly deleteRangeCount: number;
   readonly getCount: number;
+  /** Groups of batches that were made durable together, and flushes of the device for whatever reason. */
   readonly commitCount: number;
   readonly flushCount: number;
+  /** How long those groups took, from the write to its durability. Absent in a model. */
+  readonly commitLatency?: LatencyStats;
   /** What users gave to `apply`, and what was written to the device for it in all. */
   readonly bytesAccepted: number;
   readonly bytesWritten: number;
+  /** The second by the first; 0 before the first batch. */
+  readonly writeAmplification: number;
   readonly bytesRead: number;
+  /** Live records that were copied out of segments to empty these. */
   readonly bytesMoved: number;
+  /** Dead bytes in full segments that are needed for nothing else: what emptying these would win. */
+  readonly reclaimDebtBytes: number;
+  /** Absent in a model. */
+  readonly tree?: TreeStats;
   readonly checkpointCount: number;
   readonly checksumErrorCount: number;
   /** Reads that were right only past the page cache: another path had written there. */
@@ -146,7 +217,17 @@ export interface Damage {
   readonly sizeBytes: number;
   /** Absent where the damage hides it. */
   readonly key?: Uint8Array;
+  /** The number of the batch that wrote the key's value, where there is a key. */
+  readonly lsn?: number;
+  /** The keys of which is not known any more what was said of them here. */
+  readonly keys?: KeyBounds;
   readonly reason: string;
+}
+
+/** Keys from `from` on and below `to`. */
+export interface KeyBounds {
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
 }
 
 export interface VerifyProgress {

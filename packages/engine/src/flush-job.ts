@@ -38,17 +38,21 @@ export function newTableBuilder(options: TableJobOptions): {
   return { builder: new TableBuilder({ number, seed, targetBytes }), seed };
 }
 
-/** Flushes the generation that the catalog has rotated away. Rejects with the device's errors and the claim's. */
+/**
+ * Flushes the generation that the catalog has rotated away, and resolves with the tables. Rejects with
+ * the device's errors and the claim's.
+ */
 export async function flushMemtable(
   options: TableJobOptions & { readonly settler: Settler },
   generation: Generation,
-): Promise<void> {
+): Promise<readonly TableMeta[]> {
   const { catalog, settler } = options;
   // Entries that a settling of before was busy with come back to the list when it ends.
   await settler.settle(generation);
   const shadows = await settler.rangeShadows(generation);
   const tables = await writeTables(options, generation);
   catalog.installFlush(tables, shadows);
+  return tables;
 }
 
 async function writeTables(
@@ -64,11 +68,9 @@ async function writeTables(
   for (;;) {
     const rows = memtable.rows({ from, reverse: false }, SCAN_PAGE_ROWS);
     for (const { key, entry } of rows) {
-      if (cuts[0] !== undefined && key >= cuts[0]) {
-        let cut = cuts.shift();
-        while (cuts[0] !== undefined && key >= cuts[0]) cut = cuts.shift();
-        if (cut !== undefined) await writer.cutAt(cut);
-      }
+      let cut: string | undefined;
+      while (cuts[0] !== undefined && key >= cuts[0]) cut = cuts.shift();
+      if (cut !== undefined) await writer.cutAt(cut);
       if (writer.isFull) await writer.cutAt(key);
       writer.builder.add(key, entry);
     }

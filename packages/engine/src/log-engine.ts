@@ -1,10 +1,7 @@
 /** The engine on a device: puts the commit pipeline, the reading half and verify together. */
 import { ClaimError } from '@dozo/claim';
-import type { Claim } from '@dozo/claim';
-import { fencedClaim } from './claim-history.ts';
-import type { Catalog } from './catalog.ts';
-import type { Committer } from './committer.ts';
-import type { Counters } from './counters.ts';
+import { engineStatsOf } from './engine-stats.ts';
+import type { StatsSources } from './engine-stats.ts';
 import type {
   Batch,
   ByteRange,
@@ -22,32 +19,15 @@ import type {
   VerifyReport,
 } from './engine-types.ts';
 import { EngineError } from './errors.ts';
-import type { Life } from './life.ts';
-import type { LogWriter } from './log-writer.ts';
-import type { LogSource } from './log-walk.ts';
 import type { Maintenance } from './maintenance.ts';
 import type { QuarantineRelease } from './quarantine-release.ts';
 import type { Reading } from './reading.ts';
-import { usableBytesOf } from './space.ts';
-import type { Superblock } from './superblock.ts';
-import type { TreeAccess } from './tree-access.ts';
-import type { TreeKeeper } from './tree-keeper.ts';
 import { verifyDevice } from './verify.ts';
 
 /** What `openEngine` puts together. */
-export interface EngineParts {
-  readonly superblock: Superblock;
-  readonly claim: Claim;
-  readonly catalog: Catalog;
-  readonly source: LogSource;
-  readonly log: LogWriter;
+export interface EngineParts extends StatsSources {
   readonly maintenance: Maintenance;
-  readonly committer: Committer;
-  readonly keeper: TreeKeeper;
-  readonly tree: TreeAccess;
   readonly reading: Reading;
-  readonly counters: Counters;
-  readonly life: Life;
   readonly release: QuarantineRelease;
 }
 
@@ -90,33 +70,7 @@ export class LogEngine implements Engine {
   }
 
   stats(): EngineStats {
-    const { superblock, catalog, committer, counters, source, life, log, claim } = this.#parts;
-    const { geometry } = superblock;
-    const { identity, sinceWallMs, lastWallMs, beatCounter } = claim.slot;
-    return {
-      state: life.state,
-      claim: {
-        incarnation: identity.incarnation,
-        sinceWallMs,
-        lastBeatWallMs: lastWallMs,
-        beatCount: beatCounter,
-        leaseLeftMs: Math.round(claim.leaseLeftMs),
-        ...claim.settings,
-      },
-      deviceBytes: geometry.deviceBytes,
-      usableBytes: usableBytesOf(geometry, catalog.segments.quarantinedCount),
-      liveBytes: catalog.usedBytes,
-      availableBytes: committer.availableBytes,
-      keyCount: catalog.keyCount,
-      segmentCount: geometry.segmentCount,
-      segmentBytes: geometry.segmentPayloadBytes,
-      freeSegmentCount: catalog.segments.availableCount,
-      quarantinedSegmentCount: catalog.segments.quarantinedCount,
-      quarantinedClaims: log.history.fences.map(fencedClaim),
-      lastLsn: committer.lastLsn,
-      ...counters,
-      bytesRead: source.bytesRead,
-    };
+    return engineStatsOf(this.#parts);
   }
 
   async verify(

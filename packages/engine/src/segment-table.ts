@@ -14,6 +14,7 @@
  */
 import { assert } from '@dozo/base';
 import type { SegmentRow } from './checkpoint-page.ts';
+import { BLOCK_BYTES } from './limits.ts';
 import type { TableMeta } from './table/table-meta.ts';
 
 const FREE = 0;
@@ -113,6 +114,18 @@ export class SegmentTable {
   /** Bytes of tables, those included that wait for a checkpoint to be let go. */
   get tableBytes(): number {
     return this.#tableBytes;
+  }
+
+  /** Dead bytes in closed segments that nothing but their live bytes keeps from being used again. */
+  get reclaimableBytes(): number {
+    let bytes = 0;
+    for (let segment = 0; segment < this.count; segment++) {
+      if (this.#states[segment] !== CLOSED || this.#needed.has(segment)) continue;
+      if (this.#quarantined.has(segment) || this.#damaged.has(segment)) continue;
+      const usedBytes = this.liveBytesOf(segment) + this.pageBytesOf(segment);
+      bytes += Math.max(0, this.endOf(segment) - BLOCK_BYTES - usedBytes);
+    }
+    return bytes;
   }
 
   /** Where a use of the log lies; `undefined` when nothing of it is live any more. */

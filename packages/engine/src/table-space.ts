@@ -186,7 +186,6 @@ export class TableSpace {
       }
       counters.flushCount++;
       counters.bytesWritten += slice.length;
-      counters.tableBytesWritten += slice.length;
     }
   }
 

@@ -9,6 +9,7 @@ import { TableReader } from './table/table-reader.ts';
 import type { TableReads, TableSource } from './table/table-source.ts';
 import type { TestSwitches } from './test-switches.ts';
 import type { TreeEntry } from './tree/tree-entry.ts';
+import type { TableLookup } from './tree/table-lookup.ts';
 import { TreeView } from './tree/tree-view.ts';
 
 export interface TreeAccessOptions {
@@ -61,12 +62,12 @@ export class TreeAccess {
     return this.#current.view;
   }
 
-  /** The tree as it is now, for as long as one has entered the table of segments. */
-  frozen(): TreeView {
+  /** The tree as it is now, for as long as one has entered the table of segments; tables by `lookup`. */
+  frozen(lookup: TableLookup = this.tables): TreeView {
     const { active, flushing, version } = this.#catalog;
     const memtables = [active.memtable.snapshot()];
     if (flushing !== undefined) memtables.push(flushing.memtable.snapshot());
-    return new TreeView({ memtables, version, lookup: this.tables, breathe: this.#breathe });
+    return new TreeView({ memtables, version, lookup, breathe: this.#breathe });
   }
 
   /** What lies below a generation. */

@@ -27,6 +27,7 @@ import type { Settler } from './settler.ts';
 import { neededSegments } from './space.ts';
 import { moveTables } from './table-mover.ts';
 import type { TableSpace } from './table-space.ts';
+import type { TableMeta } from './table/table-meta.ts';
 import { CompactionPicker } from './tree/compaction-picker.ts';
 import type { Compaction } from './tree/compaction-picker.ts';
 import type { TreeAccess } from './tree-access.ts';
@@ -100,6 +101,11 @@ export class TreeKeeper implements TreeWork {
   /** Bytes that compaction has still to write. */
   get debtBytes(): number {
     return this.#picker.debtBytes(this.#options.catalog.version);
+  }
+
+  /** Heap at which the active memtable is flushed. */
+  get memtableBytesMax(): number {
+    return this.#options.settings.memtableBytes;
   }
 
   requestFlush(): void {
@@ -212,7 +218,10 @@ export class TreeKeeper implements TreeWork {
 
   async #runFlush(generation: Generation): Promise<void> {
     await this.#settling?.catch(() => undefined);
-    await flushMemtable({ ...this.#jobOptions(), settler: this.#options.settler }, generation);
+    const { settler, counters } = this.#options;
+    const tables = await flushMemtable({ ...this.#jobOptions(), settler }, generation);
+    counters.memtableBytesFlushed += generation.memtable.dataBytes;
+    counters.flushBytesWritten += sizeBytesOf(tables);
   }
 
   #beginWork(): void {
@@ -259,6 +268,7 @@ export class TreeKeeper implements TreeWork {
     });
     catalog.installChange(version, job.isMove ? [] : inputs);
     counters.compactionCount++;
+    if (!job.isMove) counters.compactionBytesWritten += sizeBytesOf(tables);
     if (!job.isMove) for (const number of remove) cache.drop(number);
   }
 
@@ -325,4 +335,8 @@ export class TreeKeeper implements TreeWork {
       () => undefined,
     );
   }
+}
+
+function sizeBytesOf(tables: readonly TableMeta[]): number {
+  return tables.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
 }

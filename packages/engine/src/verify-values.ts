@@ -64,7 +64,8 @@ function placeOf(
   const sizeBytes = recordBytesOf(name.length, entry.valueBytes);
   if (segment !== undefined) return { name, entry, segment, sizeBytes };
   const reason = 'the segment that it lies in has been used again';
-  report({ segment: -1, offset: 0, sizeBytes, key: bytesOfBinaryString(name), reason });
+  const { lsn } = entry;
+  report({ segment: -1, offset: 0, sizeBytes, key: bytesOfBinaryString(name), lsn, reason });
   return undefined;
 }
 
@@ -115,8 +116,7 @@ async function verifyPlace(
   record: Uint8Array | undefined,
 ): Promise<void> {
   onBytes(sizeBytes);
-  const isRight =
-    record !== undefined && records.problemOf(name, entry, record) === undefined;
+  const isRight = record !== undefined && records.problemOf(name, entry, record) === undefined;
   if (isRight) return;
   const again = await readUnlessBroken(() =>
     source.uncached.read(segment, entry.offset, sizeBytes),
@@ -128,7 +128,8 @@ async function verifyPlace(
     return;
   }
   const offset = source.place(segment, entry.offset);
-  report({ segment, offset, sizeBytes, key: bytesOfBinaryString(name), reason });
+  const { lsn } = entry;
+  report({ segment, offset, sizeBytes, key: bytesOfBinaryString(name), lsn, reason });
 }
 
 /** What the device cannot read at all is damage too, not the end of the verification. */

@@ -2,13 +2,16 @@
  * Verify: reads everything that anybody could ever need from the device, and reports what is damaged.
  *
  * Superblocks, ring, the manifest's parts of the log, the pages of the checkpoint, every table, and every
- * live record of the log, with large reads. Dead records are not read: nobody will. What is not right is read once more past the page cache before it is reported.
+ * live record of the log, with large reads. Dead records are not read: nobody will. What is not right is
+ * read once more past the page cache before it is reported. It goes on behind damage: of a damaged table
+ * what can still be had of it is walked, and the keys that its damaged blocks covered are reported.
  */
-import { hasCode } from '@dozo/base';
 import { SLOT_BYTES, readRing } from '@dozo/claim';
 import type { CheckpointPointer } from '@dozo/claim';
 import type { Catalog } from './catalog.ts';
 import type { Damage, VerifyProgress, VerifyReport } from './engine-types.ts';
+import { EngineError } from './errors.ts';
+import { LenientTables } from './lenient-tables.ts';
 import { BLOCK_BYTES, DAMAGES_LISTED_MAX } from './limits.ts';
 import type { LogSource } from './log-walk.ts';
 import type { LogPart, PagePlace } from './manifest.ts';
@@ -18,6 +21,7 @@ import { isGrowUnfinished, isSameSuperblock, readBothSuperblocks } from './read-
 import { readPage, seedOf } from './recovery.ts';
 import { decodeSegmentHeader } from './segment-header.ts';
 import type { Superblock } from './superblock.ts';
+import type { TableSalvage } from './table/table-salvage.ts';
 import type { TreeAccess } from './tree-access.ts';
 import { readUnlessBroken, verifyValues } from './verify-values.ts';
 
@@ -51,6 +55,7 @@ class Verification {
   readonly #options: VerifyOptions;
   readonly #bytesTotal: number;
   readonly #damages: Damage[] = [];
+  readonly #salvages = new Map<number, TableSalvage>();
   #bytesDone = 0;
   #recordCount = 0;
   #isGrowUnfinished = false;
@@ -61,6 +66,8 @@ class Verification {
   }
 
   async run(): Promise<VerifyReport> {
+    // Also where there is nothing to count: that it has begun is told once at least.
+    this.#count(0);
     await this.#verifySuperblocks();
     await this.#verifyRing();
     await this.#verifyCheckpoint();
@@ -199,8 +206,9 @@ class Verification {
     const { catalog, tree } = this.#options;
     for (const meta of catalog.version.tables()) {
       this.#stopIfUnwanted();
-      const { damages } = await tree.tables.verify(meta);
+      const { damages, salvage } = await tree.tables.verify(meta);
       for (const damage of damages) this.#report(damage);
+      if (salvage !== undefined) this.#salvages.set(meta.number, salvage);
       this.#count(meta.sizeBytes);
     }
   }
@@ -209,7 +217,7 @@ class Verification {
     const { source, catalog, tree, records, onStaleRead } = this.#options;
     try {
       this.#recordCount = await verifyValues({
-        view: tree.frozen(),
+        view: tree.frozen(new LenientTables(tree.tables, this.#salvages)),
         source,
         segments: catalog.segments,
         records,
@@ -225,8 +233,10 @@ class Verification {
         },
       });
     } catch (error) {
-      // The damaged table is in the report; what it hides cannot be told.
-      if (!hasCode(error, 'INDEX_DAMAGED')) throw error;
+      // It has been damaged since its table was looked at, and how much it hides is not known.
+      if (!(error instanceof EngineError) || error.detail.code !== 'INDEX_DAMAGED') throw error;
+      const { segment, offset, sizeBytes, reason } = error.detail;
+      this.#report({ segment, offset, sizeBytes, reason });
     }
   }
 

@@ -25,7 +25,7 @@ export type ProofOperation = Operation | RangeDelete;
 
 /** The batch as the engine takes it. */
 export function batchOf(operations: readonly ProofOperation[]): Batch {
-  return operations as Batch;
+  return operations;
 }
 
 /** How an engine is opened so small that the background work has something to do. */
@@ -47,16 +47,11 @@ export interface BackgroundCounts {
 
 /** Zero where an engine does not count it, because it does not do it. */
 export function backgroundCountsOf(stats: EngineStats): BackgroundCounts {
-  const counters: Partial<Record<string, unknown>> = { ...stats };
-  const countOf = (name: string): number => {
-    const count = counters[name];
-    return typeof count === 'number' ? count : 0;
-  };
   return {
     checkpoints: stats.checkpointCount,
     movedBytes: stats.bytesMoved,
-    memtableFlushes: countOf('memtableFlushCount'),
-    compactions: countOf('compactionCount'),
+    memtableFlushes: stats.tree?.flushes.count ?? 0,
+    compactions: stats.tree?.compactions.count ?? 0,
   };
 }
 

@@ -205,6 +205,7 @@ describe('placement group', () => {
     ['ENGINE_FENCED', 'STORE_FAILED'],
     ['ENGINE_CLAIM_LOST', 'STORE_FAILED'],
     ['VALUE_DAMAGED', 'VALUE_DAMAGED'],
+    ['INDEX_DAMAGED', 'VALUE_DAMAGED'],
     ['DEVICE_CLOSED', 'STORE_CLOSED'],
   ])('turns %s of the engine into %s', async (code, expected) => {
     const engine = new ModelEngine();

@@ -256,6 +256,8 @@ const CODES: Readonly<
   ENGINE_FENCED: 'STORE_FAILED',
   ENGINE_CLAIM_LOST: 'STORE_FAILED',
   VALUE_DAMAGED: 'VALUE_DAMAGED',
+  // What a damaged piece of the index says of its keys is not known: none of them can be shown.
+  INDEX_DAMAGED: 'VALUE_DAMAGED',
   // The engine passes what its device says to a read on as it is.
   DEVICE_READ_FAILED: 'STORE_READ_FAILED',
   DEVICE_CLOSED: 'STORE_CLOSED',

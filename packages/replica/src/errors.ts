@@ -10,7 +10,8 @@ import { DozoError } from '@dozo/base';
  * - `STORE_CLOSED`: shut down; nothing was applied.
  * - `STORE_FAILED`: the device failed while it was written. The outcome is unknown.
  * - `STORE_READ_FAILED`: the device could not be read; nothing was applied or returned.
- * - `VALUE_DAMAGED`: what is on the device does not match its checksum and was not returned.
+ * - `VALUE_DAMAGED`: what is on the device, a value or the index that says where it is, does not match its
+ *   checksum; nothing was applied or returned.
  */
 export type TransactionErrorDetail =
   | { readonly code: 'PRECONDITION_FAILED'; readonly index: number }

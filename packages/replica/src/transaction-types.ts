@@ -80,8 +80,9 @@ export interface TransactionStore {
    *
    * Rejects with `PRECONDITION_FAILED` (nothing applied), `TRANSACTION_INVALID`,
    * `TRANSACTION_TOO_LARGE`, `STORE_FULL` (nothing applied; transactions that only delete are still
-   * taken), `STORE_BUSY` (nothing applied; try again later), `STORE_CLOSED`, `STORE_READ_FAILED`
-   * (nothing applied), `STORE_FAILED` (outcome unknown).
+   * taken), `STORE_BUSY` (nothing applied; try again later), `STORE_CLOSED`, `STORE_READ_FAILED` and
+   * `VALUE_DAMAGED` (what a precondition asks for cannot be read; nothing applied), `STORE_FAILED`
+   * (outcome unknown).
    */
   transact(transaction: Transaction): Promise<Committed>;
 

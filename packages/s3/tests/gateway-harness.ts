@@ -34,6 +34,10 @@ export interface Harness {
 const REAL_CLOCK: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
+  turn: () =>
+    new Promise((resolve) => {
+      setImmediate(resolve);
+    }),
   startTimer: (delayMs, callback) => {
     const timer = setTimeout(callback, delayMs);
     timer.unref();

@@ -133,6 +133,7 @@ describe('verify', () => {
     expect(entryCount).toBe(0);
     const reasons = damages.map(({ reason }) => reason).sort();
     expect(reasons).toEqual([
+      'a data block of a table is damaged',
       'the filter of a table is damaged',
       'the footer of a table is damaged',
       'the index of a table is damaged',

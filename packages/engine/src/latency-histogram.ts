@@ -1,0 +1,37 @@
+/**
+ * How long something took, in buckets whose bounds are fixed: noting one is a few comparisons and one
+ * addition, and what is kept never grows.
+ */
+import type { LatencyStats } from './engine-types.ts';
+
+/** Upper bounds of the buckets in ms, each included in its own; one more bucket takes what is longer. */
+export const LATENCY_BOUNDS_MS: readonly number[] = [
+  0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000,
+];
+
+/** See the file comment. */
+export class LatencyHistogram {
+  readonly #counts = new Float64Array(LATENCY_BOUNDS_MS.length + 1);
+  #sumMs = 0;
+  #maxMs = 0;
+
+  /** Something took so long; what is negative, because a clock went wrong, counts as nothing. */
+  note(durationMs: number): void {
+    const ms = Math.max(0, durationMs);
+    let bucket = 0;
+    while (bucket < LATENCY_BOUNDS_MS.length && ms > (LATENCY_BOUNDS_MS[bucket] as number))
+      bucket++;
+    this.#counts[bucket] = (this.#counts[bucket] as number) + 1;
+    this.#sumMs += ms;
+    if (ms > this.#maxMs) this.#maxMs = ms;
+  }
+
+  stats(): LatencyStats {
+    return {
+      boundsMs: LATENCY_BOUNDS_MS,
+      counts: [...this.#counts],
+      sumMs: this.#sumMs,
+      maxMs: this.#maxMs,
+    };
+  }
+}
