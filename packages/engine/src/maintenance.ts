@@ -73,12 +73,14 @@ export interface TreeWork {
   requestTableMove(segment: number): void;
   /** Whether such work is under way or waits. */
   readonly isBusy: boolean;
+  /** How many segments must be available for the compaction that is needed most; 0 when none waits. */
+  readonly wantedSegmentCount: number;
 }
 
 /** Less than this part of a segment is not worth an effort. */
 const GAIN_MIN = 1 / 32;
 /** Segments that may be emptied in a row without gaining space. */
-const FRUITLESS_MAX = 3;
+const FRUITLESS_MAX = 8;
 
 /** See the file comment. */
 export class Maintenance {
@@ -230,11 +232,12 @@ export class Maintenance {
       this.#isJudgementDue = false;
       this.#judge();
     }
-    if (this.#isFruitless()) return;
     const { segments } = catalog;
     const capacityBytes = segmentCapacityOf(geometry);
     const victim = this.#emptiest();
     const gainBytes = victim === undefined ? 0 : capacityBytes - segments.liveBytesOf(victim);
+    // Whatever others take meanwhile, a segment that is half empty is worth it.
+    if (gainBytes < capacityBytes / 2 && this.#isFruitless()) return;
     const held = this.#heldGain();
     const isHeldBetter = held.bestBytes > gainBytes && gainBytes < capacityBytes / 2;
     if (held.totalBytes > capacityBytes * GAIN_MIN && isHeldBetter) {
@@ -264,9 +267,10 @@ export class Maintenance {
   }
 
   #isSpaceLow(): boolean {
-    const { catalog, geometry } = this.#options;
+    const { catalog, geometry, tree } = this.#options;
     const ahead = Math.max(1, geometry.segmentCount >> 6);
-    return catalog.segments.availableCount < neededSegments('grow') + ahead;
+    const wantedCount = Math.max(neededSegments('grow') + ahead, tree.wantedSegmentCount);
+    return catalog.segments.availableCount < wantedCount;
   }
 
   #emptiest(): number | undefined {

@@ -61,6 +61,7 @@ export class TreeKeeper implements TreeWork {
   #idleTimer: Timer | undefined;
   #isFlushWanted = false;
   #moveWanted: number | undefined;
+  #wantedSegmentCount = 0;
   /** A table that is needed for it is damaged. */
   #isCompactionBroken = false;
   #logBytesAtRotation = 0;
@@ -76,6 +77,10 @@ export class TreeKeeper implements TreeWork {
   /** Who writes checkpoints. Said once, before {@link look}. */
   serve(maintenance: Maintenance): void {
     this.#maintenance = maintenance;
+  }
+
+  get wantedSegmentCount(): number {
+    return this.#wantedSegmentCount;
   }
 
   get isBusy(): boolean {
@@ -248,9 +253,16 @@ export class TreeKeeper implements TreeWork {
   /** The output of a job must fit beside its input, and a flush must find room meanwhile. */
   #hasRoomFor(job: Compaction): boolean {
     const { catalog, geometry } = this.#options;
+    this.#wantedSegmentCount = 0;
     if (job.isMove) return true;
-    const segmentCount = Math.ceil(job.inputBytes / geometry.segmentPayloadBytes);
-    return catalog.segments.availableCount >= segmentCount + neededSegments('compaction');
+    const { availableCount } = catalog.segments;
+    const least = neededSegments('compaction');
+    const wantedCount = Math.ceil(job.inputBytes / geometry.segmentPayloadBytes) + least;
+    if (availableCount >= wantedCount) return true;
+    // Writers wait for it: better to try, and to give it up if the room does not come.
+    if (this.isStalled && availableCount >= least) return true;
+    this.#wantedSegmentCount = wantedCount;
+    return false;
   }
 
   async #compact(job: Compaction): Promise<void> {
