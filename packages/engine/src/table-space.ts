@@ -52,6 +52,10 @@ export class TableSpace {
   #turn: Promise<void> = Promise.resolve();
   /** Wakes the table that waits for a segment: one at a time. */
   #waiting: (() => void) | undefined;
+  #waitingSpareCount = 0;
+  /** Resolves when the next wait begins. */
+  #waitBegins: Promise<void> | undefined;
+  #tellWait: (() => void) | undefined;
   #giveUp: ((error: Error) => void) | undefined;
 
   constructor(options: TableSpaceOptions) {
@@ -131,7 +135,10 @@ export class TableSpace {
       }
       await new Promise<void>((resolve, reject) => {
         this.#waiting = resolve;
+        this.#waitingSpareCount = spareCount;
         if (!isPatient) this.#giveUp = reject;
+        this.#tellWait?.();
+        this.#waitBegins = undefined;
         onWait();
       });
       this.#giveUp = undefined;
@@ -156,9 +163,20 @@ export class TableSpace {
     return true;
   }
 
-  /** Whether a table waits for a segment. */
+  /** Whether a table waits for a segment that only others can free. */
   get isWaiting(): boolean {
-    return this.#waiting !== undefined;
+    const { segments } = this.#options.catalog;
+    return this.#waiting !== undefined && segments.availableCount <= this.#waitingSpareCount;
+  }
+
+  /** Resolves when a table has to wait for others to free a segment. */
+  async untilWaiting(): Promise<void> {
+    while (!this.isWaiting) {
+      this.#waitBegins ??= new Promise((resolve) => {
+        this.#tellWait = resolve;
+      });
+      await this.#waitBegins;
+    }
   }
 
   /** Segments have become free or confirmed, or the engine ends. */

@@ -157,9 +157,12 @@ export class TreeKeeper implements TreeWork {
     if (this.#work === undefined) this.#beginWork();
   }
 
-  /** Resolves when what entries of the active memtable hide is known. Rejects with what reads reject with. */
+  /**
+   * Resolves when it is known what entries hide, or when a flush that would tell waits for others to free
+   * a segment. Rejects with what reads reject with.
+   */
   async settle(): Promise<void> {
-    await this.#flush;
+    await this.#flushOrStuck();
     while (this.#settling !== undefined) await this.#settling;
     const { settler, catalog } = this.#options;
     const generation = catalog.active;
@@ -168,7 +171,14 @@ export class TreeKeeper implements TreeWork {
       this.#settling = undefined;
     });
     await this.#settling;
-    if (!generation.memtable.ranges.isEmpty && mayGoOn()) await this.flush();
+    if (generation.memtable.ranges.isEmpty || !mayGoOn()) return;
+    this.requestFlush();
+    await this.#flushOrStuck();
+  }
+
+  async #flushOrStuck(): Promise<void> {
+    if (this.#flush === undefined) return;
+    await Promise.race([this.#flush, this.#options.space.untilWaiting()]);
   }
 
   /** Flushes what is in memory, and resolves when it is part of the tree. */
