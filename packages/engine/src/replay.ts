@@ -62,7 +62,7 @@ export class Replayer {
     const seed = this.#catalog.segments.seedOf(place.segment);
     // A short value that is damaged stays where it is: reading it says so.
     if (isInline(valueBytes) && isValueIntact(bytes, head, seed)) {
-      return TreeEntry.inline(lsn, bytes.slice(valueStart, valueStart + valueBytes));
+      return TreeEntry.held(lsn, binaryStringOf(bytes, valueStart, valueStart + valueBytes));
     }
     const start = valueStart - headBytesOf(head.keyEnd - head.keyStart, valueBytes);
     return TreeEntry.pointer(lsn, valueBytes, place.ordinal, place.offset + start);
