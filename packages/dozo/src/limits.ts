@@ -31,6 +31,12 @@ export const DEFAULT_FREE_FRACTION = 0.1;
 /** The smallest device file that is chosen by default: room for the claim area and for use. */
 export const DEVICE_FILE_BYTES_MIN = 256 * 2 ** 20;
 
+/** Memory for blocks of the index, unless told otherwise: as much as the engine takes by itself. */
+export const CACHE_BYTES_DEFAULT = 64 * 2 ** 20;
+
+/** ... and the least that may be asked for: with less, not even the filters of a small tree stay. */
+export const CACHE_BYTES_MIN = 2 ** 20;
+
 /** Device files are made in whole MiB. */
 export const DEVICE_FILE_STEP_BYTES = 2 ** 20;
 

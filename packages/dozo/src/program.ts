@@ -21,6 +21,7 @@ import type { UpOptions } from './composition/up-settings.ts';
 import { EXIT_DONE, EXIT_USAGE } from './exit-codes.ts';
 import { GUARD_HELP } from './guard/guard-options.ts';
 import { parseDurationMs } from './guard/durations.ts';
+import { CACHE_BYTES_DEFAULT } from './limits.ts';
 import { parseSizeBytes } from './sizes.ts';
 
 /**
@@ -124,6 +125,11 @@ function addUp(
       )
         .choices(DISCARD_MODES)
         .default('auto'),
+    )
+    .addOption(
+      new Option('--cache <size>', 'memory for blocks of the index that were read lately')
+        .argParser(parseSize)
+        .default(CACHE_BYTES_DEFAULT, '64MiB'),
     )
     .option('--ready-file <file>', 'write endpoint and pid here, as JSON, once it serves')
     .addOption(

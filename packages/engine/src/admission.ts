@@ -24,8 +24,8 @@ export interface PreparedOperation {
   /** A put's value; where a range ends; empty for a delete. */
   readonly value: Uint8Array;
   readonly checksums: readonly number[];
-  /** A copy of a value that will stand in the tree, or the end of a range. */
-  readonly inline: Uint8Array | undefined;
+  /** A value that will stand in the tree, or the end of a range, as a binary string. */
+  readonly inline: string | undefined;
 }
 
 /** A batch that may be written. */
@@ -190,7 +190,7 @@ export class Admission {
           value,
           checksums: valueChecksums(value, seed),
           // Not `slice`: that of a Buffer is a view of bytes that the caller may use again.
-          inline: isInline(value.length) ? new Uint8Array(value) : undefined,
+          inline: isInline(value.length) ? binaryStringOf(value) : undefined,
         };
       }
       case 'delete': {
@@ -207,7 +207,7 @@ export class Admission {
           name: binaryStringOf(key),
           value,
           checksums: valueChecksums(value, seed),
-          inline: value,
+          inline: binaryStringOf(value),
         };
       }
     }

@@ -110,11 +110,11 @@ export function decodeCheckpointPage(bytes: Uint8Array): CheckpointPage {
       while (reader.remaining > 0) rows.push(decodeRow(reader));
       return { kind: 'segments', rows };
     }
-    case COUNTERS:
-      return {
-        kind: 'counters',
-        counters: { keyCount: reader.uint64(), nextTableNumber: reader.uint64() },
-      };
+    case COUNTERS: {
+      const counters = { keyCount: reader.uint64(), nextTableNumber: reader.uint64() };
+      reader.expectEnd();
+      return { kind: 'counters', counters };
+    }
     default:
       throw reader.invalid('its kind is unknown');
   }

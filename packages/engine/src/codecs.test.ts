@@ -2,11 +2,15 @@
 import fc from 'fast-check';
 import { concatBytes } from '@dozo/base';
 import { describe, expect, test } from 'vitest';
+import {
+  decodeCheckpointPage,
+  encodeCounters,
+  encodeSegmentRows,
+  encodeTables,
+} from './checkpoint-page.ts';
 import { encodeHistory } from './claim-history.ts';
 import { planGeometry } from './geometry.ts';
 import { GroupBuilder, decodeGroupHeader } from './group.ts';
-import { EntryPageBuilder, decodeIndexPage, encodeSegmentRows } from './index-page.ts';
-import { IndexEntry } from './key-index.ts';
 import {
   FENCES_MAX,
   NOTE_KEYS_MAX,
@@ -19,6 +23,8 @@ import { decodeRecordHead, encodeRecordHead, headBytesOf } from './record.ts';
 import { isValueIntact, recordBytesOf, valueChecksums } from './record.ts';
 import { decodeSegmentHeader, encodeSegmentHeader } from './segment-header.ts';
 import { decodeSuperblock, encodeSuperblock } from './superblock.ts';
+import { tableMetaBytesOf } from './table/table-meta.ts';
+import type { TableMeta } from './table/table-meta.ts';
 
 const natural = fc.nat({ max: Number.MAX_SAFE_INTEGER });
 const text = fc.string({ unit: 'grapheme', maxLength: 8 });
@@ -164,7 +170,7 @@ describe('structures', () => {
     const manifest = fc.record({
       nextLsn: natural,
       nextOrdinal: natural,
-      snapshot: natural,
+      checkpoint: natural,
       pages: fc.array(page),
       parts: fc.array(part),
       history: fc.record({
@@ -185,23 +191,92 @@ describe('structures', () => {
     expect(() => decodeManifest(new Uint8Array(3))).toThrow('manifest');
   });
 
-  test('an index page decodes to what was encoded, and takes only what fits', () => {
-    const entry = fc
-      .tuple(fc.string({ unit: 'binary-ascii', minLength: 1, maxLength: 40 }), number32, number32)
-      .map(([name, segment, offset]) => [name, new IndexEntry(segment, offset, 5, 77)] as const);
+  /** A table with these numbers, as consistent as the decoder wants it. */
+  const table = fc
+    .record({
+      level: fc.nat({ max: 6 }),
+      run: number32,
+      number: natural,
+      segment: number32,
+      blocks: fc.integer({ min: 1, max: 1000 }),
+      seed: number32,
+      entryCount: number32,
+      rangeCount: fc.nat({ max: 3 }),
+      smallest: fc.string({ unit: 'binary-ascii', maxLength: 40 }),
+      suffix: fc.string({ unit: 'binary-ascii', minLength: 1, maxLength: 40 }),
+    })
+    .map(({ level, run, blocks, smallest, suffix, ...rest }) => {
+      const meta: TableMeta = {
+        ...rest,
+        ordinal: rest.number,
+        offset: 4096 * blocks,
+        sizeBytes: 4096 * blocks,
+        filter: { offset: 100, sizeBytes: 64 },
+        ranges: rest.rangeCount === 0 ? undefined : { offset: 164, sizeBytes: 32 },
+        index: { offset: 196, sizeBytes: 100 },
+        deleteCount: rest.entryCount >>> 2,
+        pointerCount: rest.entryCount >>> 1,
+        dataBytes: 77 * rest.entryCount,
+        lsnMax: rest.number,
+        smallest,
+        end: smallest + suffix,
+      };
+      return { level, run, meta };
+    });
+
+  test('checkpoint pages decode to the tables that were encoded, each with as many as fit', () => {
     fc.assert(
-      fc.property(fc.array(entry, { minLength: 1 }), (entries) => {
-        const builder = new EntryPageBuilder(2000);
-        const taken = entries.filter(([name, value]) => builder.add(name, value));
-        const page = builder.finish();
-        expect(page.length).toBeLessThanOrEqual(2000);
-        expect(decodeIndexPage(page)).toEqual({ kind: 'entries', entries: taken });
-        expect(() => decodeIndexPage(page.subarray(0, page.length - 1))).toThrow('cut off');
+      fc.property(
+        fc.array(table, { minLength: 1 }),
+        fc.integer({ min: 1, max: 2000 }),
+        (all, size) => {
+          const found: unknown[] = [];
+          for (let next = 0; next < all.length;) {
+            const start = next;
+            const encoded = encodeTables(all, start, size);
+            next = encoded.next;
+            expect(next).toBeGreaterThan(start);
+            // A table that is longer than a page has one of its own.
+            if (next > start + 1) expect(encoded.page.length).toBeLessThanOrEqual(size);
+            const { meta } = all[next] ?? {};
+            if (meta !== undefined) {
+              expect(encoded.page.length + 5 + tableMetaBytesOf(meta)).toBeGreaterThan(size);
+            }
+            const page = decodeCheckpointPage(encoded.page);
+            expect(page.kind).toBe('tables');
+            if (page.kind === 'tables') found.push(...page.tables);
+            const cut = encoded.page.subarray(0, encoded.page.length - 1);
+            expect(() => decodeCheckpointPage(cut)).toThrow('a checkpoint page');
+          }
+          expect(found).toEqual(all);
+        },
+      ),
+    );
+  });
+
+  test('checkpoint pages decode to the pieces of log and the counters that were encoded', () => {
+    const row = fc.record({
+      segment: number32,
+      ordinal: natural,
+      seed: number32,
+      end: number32,
+      liveBytes: natural,
+    });
+    fc.assert(
+      fc.property(fc.array(row), natural, natural, (rows, keyCount, nextTableNumber) => {
+        const page = encodeSegmentRows(rows);
+        expect(decodeCheckpointPage(page)).toEqual({ kind: 'segments', rows });
+        if (rows.length > 0) {
+          expect(() => decodeCheckpointPage(page.subarray(0, page.length - 1))).toThrow('page');
+        }
+        const counters = { keyCount, nextTableNumber };
+        const encoded = encodeCounters(counters);
+        expect(decodeCheckpointPage(encoded)).toEqual({ kind: 'counters', counters });
+        expect(() => decodeCheckpointPage(encoded.subarray(0, 16))).toThrow('page');
       }),
     );
-    const rows = [{ segment: 1, ordinal: 2 ** 40, seed: 3, end: 4 }];
-    expect(decodeIndexPage(encodeSegmentRows(rows))).toEqual({ kind: 'segments', rows });
-    expect(() => decodeIndexPage(Uint8Array.of(9))).toThrow('kind');
+    expect(() => decodeCheckpointPage(Uint8Array.of(9))).toThrow('kind');
+    expect(() => decodeCheckpointPage(new Uint8Array(0))).toThrow('page');
   });
 
   test('a segment header decodes to what was encoded, and is refused with a flipped bit', () => {
@@ -212,9 +287,13 @@ describe('structures', () => {
     );
     fc.assert(
       fc.property(header, fc.nat(), (value, bit) => {
-        const block = encodeSegmentHeader(value);
-        expect(decodeSegmentHeader(block)).toEqual(value);
-        expect(decodeSegmentHeader(flip(block, bit))).toBeUndefined();
+        for (const kind of ['log', 'tables'] as const) {
+          const block = encodeSegmentHeader(value, kind);
+          expect(decodeSegmentHeader(block, kind)).toEqual(value);
+          expect(decodeSegmentHeader(flip(block, bit), kind)).toBeUndefined();
+          // Neither is ever taken for the other.
+          expect(decodeSegmentHeader(block, kind === 'log' ? 'tables' : 'log')).toBeUndefined();
+        }
       }),
     );
   });

@@ -12,7 +12,7 @@
  * Nothing is ever retried: the first write or flush that fails ends the engine. So does the claim when
  * it is over: what was in flight has an unknown outcome then, and what waits was not written.
  */
-import { assert, AssertionError, binaryStringOf } from '@dozo/base';
+import { assert, AssertionError } from '@dozo/base';
 import { Admission } from './admission.ts';
 import type { CheckedBatch, PreparedBatch, QueueLoad } from './admission.ts';
 import type { Catalog } from './catalog.ts';
@@ -27,7 +27,12 @@ import type { LogWriter } from './log-writer.ts';
 import type { Maintenance, Step } from './maintenance.ts';
 import type { Move } from './reclaimer.ts';
 import type { MaybePromise } from './maybe-promise.ts';
-import { RECORD_CHECKPOINT_PAGE, RECORD_DELETE, RECORD_DELETE_RANGE, RECORD_PUT } from './record.ts';
+import {
+  RECORD_CHECKPOINT_PAGE,
+  RECORD_DELETE,
+  RECORD_DELETE_RANGE,
+  RECORD_PUT,
+} from './record.ts';
 import { recordBytesOf } from './record.ts';
 import { neededSegments } from './space.ts';
 import type { SpaceClass } from './space.ts';
@@ -413,7 +418,7 @@ export class Committer {
     for (const { type, key, name, value, checksums, inline } of batch.operations) {
       const offset = log.add({ type, key, value, checksums, lsn });
       if (type === RECORD_DELETE_RANGE) {
-        const rangeEnd = binaryStringOf(value);
+        const rangeEnd = inline ?? '';
         group.changes.push({ name, entry: undefined, from: undefined, rangeEnd });
         continue;
       }
@@ -422,7 +427,7 @@ export class Committer {
           ? TreeEntry.delete(lsn)
           : inline === undefined
             ? TreeEntry.pointer(lsn, value.length, ordinal, offset)
-            : TreeEntry.inline(lsn, inline);
+            : TreeEntry.held(lsn, inline);
       group.changes.push({ name, entry, from: undefined, rangeEnd: '' });
     }
     group.batches.push({ batch, lsn });

@@ -14,24 +14,8 @@ const NODE_ITEMS_MAX = 64;
 /** A node with fewer is joined with a neighbour. */
 const NODE_ITEMS_MIN = 16;
 
-/** Where a key's record lies. Never changed. */
-export class IndexEntry {
-  readonly segment: number;
-  /** Byte offset of the record in its segment. */
-  readonly offset: number;
-  readonly valueBytes: number;
-  readonly lsn: number;
-
-  constructor(segment: number, offset: number, valueBytes: number, lsn: number) {
-    this.segment = segment;
-    this.offset = offset;
-    this.valueBytes = valueBytes;
-    this.lsn = lsn;
-  }
-}
-
 /** A view of the index that does not change. */
-export interface IndexView<Entry extends object = IndexEntry> {
+export interface IndexView<Entry extends object> {
   readonly size: number;
   get(key: string): Entry | undefined;
   /**
@@ -47,13 +31,13 @@ export interface IndexRange {
   readonly reverse: boolean;
 }
 
-export interface IndexRow<Entry extends object = IndexEntry> {
+export interface IndexRow<Entry extends object> {
   readonly key: string;
   readonly entry: Entry;
 }
 
 /** An index that can be changed. */
-export interface KeyIndex<Entry extends object = IndexEntry> extends IndexView<Entry> {
+export interface KeyIndex<Entry extends object> extends IndexView<Entry> {
   /** Sets a key and returns what it had before. */
   set(key: string, entry: Entry): Entry | undefined;
   /** Removes a key and returns what it had. */
@@ -98,7 +82,7 @@ class Inner<Entry extends object> {
 type Node<Entry extends object> = Leaf<Entry> | Inner<Entry>;
 
 /** See the file comment. */
-export class TreeIndex<Entry extends object = IndexEntry> implements KeyIndex<Entry> {
+export class TreeIndex<Entry extends object> implements KeyIndex<Entry> {
   #owner: object = {};
   #root: Node<Entry> = new Leaf(this.#owner, [], []);
   #size = 0;

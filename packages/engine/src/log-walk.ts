@@ -31,6 +31,12 @@ export interface WalkedGroup {
   readonly heads: readonly RecordHead[] | undefined;
 }
 
+/** Where a group begins: byte offset in the segment, and its index. */
+export interface GroupPlace {
+  readonly offset: number;
+  readonly groupIndex: number;
+}
+
 /** Which cache a read may be answered from. */
 export type ReadMode = 'cached' | 'uncached';
 
@@ -88,7 +94,7 @@ export class LogSource {
     use: SegmentUse,
     range: { readonly start: number; readonly end: number; readonly firstGroup: number },
     visit: (group: WalkedGroup) => boolean,
-  ): Promise<{ readonly offset: number; readonly groupIndex: number }> {
+  ): Promise<GroupPlace> {
     let offset = range.start;
     let groupIndex = range.firstGroup;
     let window: Uint8Array = new Uint8Array(0);
@@ -135,16 +141,26 @@ export class LogSource {
 
   /** Whether a group of this use with an index of at least `fromIndex` lies at `from` or beyond. */
   async findLaterGroup(use: SegmentUse, from: number, fromIndex: number): Promise<boolean> {
-    const end = this.geometry.segmentStrideBytes;
+    return (await this.laterGroup(use, from, fromIndex)) !== undefined;
+  }
+
+  /** The first group of this use with an index of at least `fromIndex` at `from` or beyond. */
+  async laterGroup(
+    use: SegmentUse,
+    from: number,
+    fromIndex: number,
+    end = this.geometry.segmentStrideBytes,
+  ): Promise<GroupPlace | undefined> {
     for (let start = from; start < end; start += WALK_WINDOW_BYTES) {
       const window = await this.read(use.segment, start, Math.min(WALK_WINDOW_BYTES, end - start));
       for (let at = 0; at < window.length; at += BLOCK_BYTES) {
         const header = decodeGroupHeader(window, at, use.seed);
         if (header === undefined || header.index < fromIndex) continue;
-        if (isNext(header, use, start + at, header.index)) return true;
+        const offset = start + at;
+        if (isNext(header, use, offset, header.index)) return { offset, groupIndex: header.index };
       }
     }
-    return false;
+    return undefined;
   }
 }
 

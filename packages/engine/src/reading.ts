@@ -146,7 +146,7 @@ export class Reading {
       if (entry === undefined) return undefined;
       const value =
         entry.kind === ENTRY_INLINE
-          ? inlineRange(entry.value, range)
+          ? inlineRange(entry, range)
           : await this.#reader.read(name, entry, range);
       return { lsn: entry.lsn as Lsn, sizeBytes: entry.valueBytes, value };
     } finally {
@@ -169,8 +169,10 @@ export class Reading {
 }
 
 /** A copy of the bytes `[start, end)` of a value that stands in the tree. */
-function inlineRange(value: Uint8Array, range: ByteRange | undefined): Uint8Array {
-  const start = Math.min(Math.max(range?.start ?? 0, 0), value.length);
-  const end = Math.min(Math.max(range?.end ?? value.length, start), value.length);
+function inlineRange(entry: TreeEntry, range: ByteRange | undefined): Uint8Array {
+  if (range === undefined) return entry.copyOfValue();
+  const { value } = entry;
+  const start = Math.min(Math.max(range.start, 0), value.length);
+  const end = Math.min(Math.max(range.end, start), value.length);
   return value.slice(start, end);
 }

@@ -22,7 +22,7 @@
  * The position in the log decides which record of a key is the newest: a record that reclaim moved
  * keeps its LSN and stands later.
  */
-import { CodecError, binaryStringOf, crc32c, equalBytes, hasCode } from '@dozo/base';
+import { CodecError, crc32c, equalBytes, hasCode } from '@dozo/base';
 import type { Device } from '@dozo/base';
 import type { ClaimIdentity, Slot } from '@dozo/claim';
 import { Catalog } from './catalog.ts';
@@ -38,21 +38,17 @@ import type { SegmentUse, WalkedGroup } from './log-walk.ts';
 import { decodeManifest } from './manifest.ts';
 import type { LogPart, Manifest, PagePlace } from './manifest.ts';
 import {
-  RECORD_DELETE,
-  RECORD_DELETE_RANGE,
   RECORD_CHECKPOINT_PAGE,
   RECORD_MANIFEST,
   decodeRecordHead,
   headBytesOf,
   isValueIntact,
 } from './record.ts';
-import type { RecordHead } from './record.ts';
+import { Replayer } from './replay.ts';
 import { decodeSegmentHeader } from './segment-header.ts';
 import type { SegmentHeader } from './segment-header.ts';
 import type { Superblock } from './superblock.ts';
-import { isInline } from './space.ts';
 import type { TestSwitches } from './test-switches.ts';
-import { TreeEntry } from './tree/tree-entry.ts';
 
 /** What recovery found: everything that a new holder starts from. */
 export interface Recovered {
@@ -126,15 +122,13 @@ class Recovery {
   readonly #superblock: Superblock;
   readonly #switches: TestSwitches;
   readonly #catalog: Catalog;
+  readonly #replayer: Replayer;
   #parts: LogPart[] = [];
   #pages: readonly PagePlace[] = [];
   /** All segments that the manifest on the device needs, those of empty parts included. */
   readonly #needed = new Set<number>();
-  #hasContent = false;
-  #nextLsn = 1;
   #nextOrdinal = 1;
   #checkpoint = 0;
-  #lastCheckpoint = 0;
   #history: ClaimHistory = NO_HISTORY;
   #end: RecoveredEnd | undefined;
 
@@ -144,15 +138,16 @@ class Recovery {
     this.#superblock = superblock;
     this.#switches = switches;
     this.#catalog = new Catalog(superblock.geometry.segmentCount);
+    this.#replayer = new Replayer(this.#catalog);
   }
 
   async run(slot: Slot): Promise<void> {
     const start = await this.#readPointer(slot);
     const { manifest } = start;
-    this.#nextLsn = manifest.nextLsn;
+    this.#replayer.nextLsn = manifest.nextLsn;
     this.#nextOrdinal = manifest.nextOrdinal;
     this.#checkpoint = manifest.checkpoint;
-    this.#lastCheckpoint = manifest.checkpoint;
+    this.#replayer.lastCheckpoint = manifest.checkpoint;
     this.#pages = manifest.pages;
     this.#history = manifest.history;
     await this.#loadCheckpoint(manifest, start.use);
@@ -174,10 +169,10 @@ class Recovery {
     this.#catalog.segments.setPages(this.#pages);
     return {
       catalog: this.#catalog,
-      nextLsn: this.#nextLsn,
+      nextLsn: this.#replayer.nextLsn,
       nextOrdinal: this.#nextOrdinal,
       checkpoint: this.#checkpoint,
-      lastCheckpoint: this.#lastCheckpoint,
+      lastCheckpoint: this.#replayer.lastCheckpoint,
       pages: this.#pages,
       parts: this.#parts,
       history: setFences === undefined ? this.#history : { ...this.#history, fences },
@@ -252,7 +247,11 @@ class Recovery {
       stray === undefined ? this.#catalog.restoreTables(tables) : 'a table lies in no segment';
     if (problem !== undefined) {
       const first = manifest.pages[0] ?? { segment: own.segment, offset: 0 };
-      throw this.#corrupt(first.segment, first.offset, `the checkpoint contradicts itself: ${problem}`);
+      throw this.#corrupt(
+        first.segment,
+        first.offset,
+        `the checkpoint contradicts itself: ${problem}`,
+      );
     }
   }
 
@@ -413,51 +412,15 @@ class Recovery {
   }
 
   #apply(group: WalkedGroup): void {
-    const { header, bytes, at } = group;
-    for (const head of group.heads ?? []) {
-      if (head.type === RECORD_CHECKPOINT_PAGE) {
-        this.#lastCheckpoint = Math.max(this.#lastCheckpoint, head.lsn);
-      }
-      if (head.type === RECORD_MANIFEST || head.type === RECORD_CHECKPOINT_PAGE) continue;
-      this.#nextLsn = Math.max(this.#nextLsn, head.lsn + 1);
-      this.#hasContent = true;
-      const key = binaryStringOf(bytes, head.keyStart, head.keyEnd);
-      if (head.type === RECORD_DELETE_RANGE) {
-        this.#applyRange(group, head, key);
-      } else if (head.type === RECORD_DELETE) {
-        this.#catalog.set(key, TreeEntry.delete(head.lsn));
-      } else {
-        const start = head.valueStart - headBytesOf(head.keyEnd - head.keyStart, head.valueBytes);
-        this.#applyPut(group, head, key, header.offset + start - at);
-      }
-    }
-  }
-
-  #applyPut({ header, bytes }: WalkedGroup, head: RecordHead, key: string, offset: number): void {
-    const { lsn, valueBytes } = head;
-    const seed = this.#catalog.segments.seedOf(header.segment);
-    // A short value that is damaged stays where it is: reading it says so.
-    const isTaken = isInline(valueBytes) && isValueIntact(bytes, head, seed);
-    const entry = isTaken
-      ? TreeEntry.inline(lsn, bytes.slice(head.valueStart, head.valueStart + valueBytes))
-      : TreeEntry.pointer(lsn, valueBytes, header.segmentOrdinal, offset);
-    this.#catalog.set(key, entry);
-  }
-
-  #applyRange({ header, bytes }: WalkedGroup, head: RecordHead, from: string): void {
-    const { segment, offset } = header;
-    const seed = this.#catalog.segments.seedOf(segment);
-    if (!isValueIntact(bytes, head, seed)) {
-      throw this.#corrupt(segment, offset, 'the end of a range delete is damaged');
-    }
-    const to = binaryStringOf(bytes, head.valueStart, head.valueStart + head.valueBytes);
-    if (from < to) this.#catalog.deleteRange(from, to);
+    if (this.#replayer.replay(group)) return;
+    const { segment, offset } = group.header;
+    throw this.#corrupt(segment, offset, 'the end of a range delete is damaged');
   }
 
   /** Records of a part are about to be replayed: from now on the segment is known. */
   #beginPart(part: Pick<LogPart, 'segment' | 'ordinal' | 'identity' | 'end'>): void {
     const { segment, ordinal, end } = part;
-    this.#hasContent = this.#pages.some((page) => page.segment === segment);
+    this.#replayer.hasContent = this.#pages.some((page) => page.segment === segment);
     this.#needed.add(segment);
     this.#catalog.segments.restore({ segment, ordinal, seed: seedOf(part.identity), end });
   }
@@ -466,7 +429,7 @@ class Recovery {
   #endPart(part: LogPart): void {
     const { segment, ordinal, identity, start, end, firstGroup } = part;
     this.#catalog.segments.restore({ segment, ordinal, seed: seedOf(identity), end });
-    if (!this.#hasContent) return;
+    if (!this.#replayer.hasContent) return;
     const last = this.#parts.at(-1);
     if (last?.ordinal === ordinal && last.segment === segment && last.end === start) {
       this.#parts[this.#parts.length - 1] = { ...last, end };

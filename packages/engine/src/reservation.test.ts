@@ -2,18 +2,23 @@ import { expect, test } from 'vitest';
 import { Reservation } from './reservation.ts';
 import { SegmentTable } from './segment-table.ts';
 
+interface Looks {
+  count: number;
+  readonly waiting: (() => void)[];
+  error?: Error;
+  /** How often it was told that more segments may be opened. */
+  confirmedCount: number;
+}
+
 /** A table of free segments, and a claim that counts how often it looks at the ring. */
 function newReservation(freeCount: number): {
   readonly reservation: Reservation;
   readonly segments: SegmentTable;
-  readonly looks: { count: number; readonly waiting: (() => void)[]; error?: Error };
+  readonly looks: Looks;
 } {
   const segments = new SegmentTable(freeCount);
   segments.finishRecovery(new Set(), new Set());
-  const looks: { count: number; waiting: (() => void)[]; error?: Error } = {
-    count: 0,
-    waiting: [],
-  };
+  const looks: Looks = { count: 0, waiting: [], confirmedCount: 0 };
   const claim = {
     confirm: (): Promise<void> => {
       looks.count++;
@@ -25,7 +30,11 @@ function newReservation(freeCount: number): {
       });
     },
   };
-  return { reservation: new Reservation({ claim, segments, switches: {} }), segments, looks };
+  const onConfirmed = (): void => {
+    looks.confirmedCount++;
+  };
+  const reservation = new Reservation({ claim, segments, switches: {}, onConfirmed });
+  return { reservation, segments, looks };
 }
 
 async function look(looks: { readonly waiting: (() => void)[] }): Promise<void> {
@@ -42,7 +51,9 @@ test('what the slot has added may be opened only after a look at the ring', asyn
   expect(reservation.hasSegment).toBe(false);
   expect(reservation.isDue).toBe(false);
   expect(() => reservation.take()).toThrow('used up');
+  expect(looks.confirmedCount).toBe(0);
   await look(looks);
+  expect(looks.confirmedCount).toBe(1);
   expect(reservation.take()).toBe(0);
 });
 
@@ -86,6 +97,7 @@ test('a look that shows a higher claim ends it for whoever writes next', async (
   reservation.confirm();
   await look(looks);
   expect(reservation.hasSegment).toBe(false);
+  expect(looks.confirmedCount).toBe(0);
   expect(() => {
     reservation.extend();
   }).toThrow('fenced');

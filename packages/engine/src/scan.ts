@@ -69,10 +69,7 @@ export async function* scanRows(
   }
 }
 
-async function* rowsWithValues(
-  scan: ScanSource,
-  rows: readonly Row[],
-): AsyncGenerator<ScanEntry> {
+async function* rowsWithValues(scan: ScanSource, rows: readonly Row[]): AsyncGenerator<ScanEntry> {
   let start = 0;
   while (start < rows.length) {
     const entering = scan.enter();
@@ -85,15 +82,16 @@ async function* rowsWithValues(
       if (again !== undefined) await again;
       const bytes = bytesOf.get(row);
       if (bytes === undefined) {
-        yield { ...rowOf(row), value: row.entry.value.slice() };
+        yield { ...rowOf(row), value: row.entry.copyOfValue() };
         continue;
       }
       const headBytes = headBytesOf(row.key.length, row.entry.valueBytes);
       // A copy, so that one small value does not hold on to the whole window. What is not right there
       // is read again for itself, which says what is wrong with it.
-      const value = scan.reader.problemOf(row.key, row.entry, bytes) === undefined
-        ? bytes.slice(headBytes)
-        : await scan.reader.read(row.key, row.entry);
+      const value =
+        scan.reader.problemOf(row.key, row.entry, bytes) === undefined
+          ? bytes.slice(headBytes)
+          : await scan.reader.read(row.key, row.entry);
       yield { ...rowOf(row), value };
     }
     start = end;
@@ -111,10 +109,7 @@ function windowEnd(rows: readonly Row[], start: number): number {
 }
 
 /** The whole records of those rows whose values lie in the log, read with as few reads as their places allow. */
-async function readWindow(
-  scan: ScanSource,
-  rows: readonly Row[],
-): Promise<Map<Row, Uint8Array>> {
+async function readWindow(scan: ScanSource, rows: readonly Row[]): Promise<Map<Row, Uint8Array>> {
   const sorted = rows
     .filter(({ entry }) => entry.kind !== ENTRY_INLINE)
     .sort(

@@ -8,6 +8,9 @@
  * from its first one on, A goes on: it writes all that it can. B works, checkpoints, reclaims, and is
  * closed or killed; then a third process opens the disk, with A still writing now and then.
  *
+ * Memtables are small, so that both sides write tables, merge them, and use their segments again all the
+ * while.
+ *
  * What is checked: what B serves from is a state of A's log with everything that A had been told before
  * the pause; from then on B and its successor show exactly what B was given; verify finds nothing.
  */
@@ -18,6 +21,7 @@ import type { OperationEvent, SimulatedMedium } from '@dozo/simulator';
 import { formatDevice, openEngine } from '../src/index.ts';
 import type { Engine } from '../src/index.ts';
 import type { TestSwitches } from '../src/test-switches.ts';
+import { SMALL_TREE, backgroundCountsOf } from './engine-features.ts';
 import { KIB, HOLDER, mediumFor } from './simulated-engine.ts';
 import { Workload, applyTo, areEqual, bytesOf, drawShape } from './workload.ts';
 import type { Knowledge, Shape, State } from './workload.ts';
@@ -38,6 +42,10 @@ export interface ZombieRunResult {
   readonly violation: string | undefined;
   /** Batches that the zombie was told were durable after it had been stopped and continued. */
   readonly zombieBatches: number;
+  /** Flushes and compactions that the zombie did after it had been stopped and continued. */
+  readonly zombieTableJobs: number;
+  /** The same of its successors. */
+  readonly successorTableJobs: number;
 }
 
 /** Every lock and every look at a clock switched off; what is left is the layout. */
@@ -50,7 +58,7 @@ export async function runZombie(options: ZombieRunOptions): Promise<ZombieRunRes
   const run = new ZombieRun(options);
   try {
     await run.run();
-    return { violation: undefined, zombieBatches: run.zombieBatches };
+    return { violation: undefined, ...run.done };
   } catch (error) {
     const violation =
       error instanceof Violation
@@ -58,7 +66,7 @@ export async function runZombie(options: ZombieRunOptions): Promise<ZombieRunRes
         : error instanceof Error
           ? (error.stack ?? error.message)
           : String(error);
-    return { violation, zombieBatches: run.zombieBatches };
+    return { violation, ...run.done };
   }
 }
 
@@ -75,8 +83,9 @@ class ZombieRun {
   readonly #random: SeededRandom;
   readonly #clock: SimulatedClock;
   readonly #shape: Shape;
+  readonly #isTreeSmall: boolean;
   #startCount = 0;
-  zombieBatches = 0;
+  done = { zombieBatches: 0, zombieTableJobs: 0, successorTableJobs: 0 };
 
   constructor(options: ZombieRunOptions) {
     this.#options = options;
@@ -84,6 +93,7 @@ class ZombieRun {
     this.#clock = new SimulatedClock({ seed: options.seed });
     const shape = drawShape(this.#random);
     this.#shape = { ...shape, segmentCount: shape.segmentCount + 8 };
+    this.#isTreeSmall = this.#random.chance(0.8);
   }
 
   async run(): Promise<void> {
@@ -99,6 +109,7 @@ class ZombieRun {
     await this.#until(writerA.run(a.engine, 20 + this.#random.below(150)));
     if (this.#random.chance(0.5)) await this.#readAll(medium, cacheB);
     const before = await this.#pauseInMidWrite(a, writerA);
+    const jobsBefore = tableJobsOf(a.engine);
 
     // A goes on at some operation of B: while it recovers, or when it serves.
     const resumeAt = this.#random.below(this.#random.chance(0.5) ? 60 : 400);
@@ -124,7 +135,11 @@ class ZombieRun {
     await this.#until(writerC.run(c.engine, 40));
     await this.#until(zombie);
     await this.#until(compareExactly(c.engine, writerC.finalState(), 'the restart after a while'));
-    this.zombieBatches = writerA.knowledge().acknowledgedCount - before.acknowledgedCount;
+    this.done = {
+      zombieBatches: writerA.knowledge().acknowledgedCount - before.acknowledgedCount,
+      zombieTableJobs: tableJobsOf(a.engine) - jobsBefore,
+      successorTableJobs: tableJobsOf(b.engine) + tableJobsOf(c.engine),
+    };
   }
 
   /** Puts A under load and stops it at one of the operations of that; what it had been told by then. */
@@ -185,6 +200,7 @@ class ZombieRun {
         // It may be seen to write its slot before it is taken over.
         wait: true,
         discard: this.#options.discards ?? false,
+        ...(this.#isTreeSmall ? SMALL_TREE : {}),
         testSwitches,
       }),
     );
@@ -219,6 +235,12 @@ async function writeOn(engine: Engine, writer: Workload): Promise<void> {
       return;
     }
   }
+}
+
+/** Flushes and compactions since it was opened. */
+function tableJobsOf(engine: Engine): number {
+  const { memtableFlushes, compactions } = backgroundCountsOf(engine.stats());
+  return memtableFlushes + compactions;
 }
 
 /** Throws unless the engine shows a state that the knowledge allows; returns that state. */

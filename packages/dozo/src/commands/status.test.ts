@@ -23,6 +23,26 @@ const ENGINE = {
   ...{ liveBytes: 0, usableBytes: 2 ** 30, availableBytes: 2 ** 30, keyCount: 1 },
   ...{ freeSegmentCount: 20, segmentCount: 32, segmentBytes: 16 * 2 ** 20 },
   ...{ checksumErrorCount: 0, quarantinedSegmentCount: 0, quarantinedClaims: [] },
+  ...{ bytesAccepted: 100 * 2 ** 20, bytesWritten: 250 * 2 ** 20, writeAmplification: 2.5 },
+  ...{
+    bytesMoved: 3 * 2 ** 20,
+    reclaimDebtBytes: 48 * 2 ** 20,
+    checkpointCount: 7,
+    commitCount: 100,
+  },
+  commitLatency: { boundsMs: [1, 2, 5], counts: [40, 50, 9, 1], sumMs: 200, maxMs: 42.345 },
+  tree: {
+    levels: [
+      { runCount: 2, tableCount: 3, sizeBytes: 12 * 2 ** 20 },
+      { runCount: 0, tableCount: 0, sizeBytes: 0 },
+      { runCount: 1, tableCount: 1, sizeBytes: 4 * 2 ** 20 },
+    ],
+    cache: { limitBytes: 64 * 2 ** 20, sizeBytes: 32 * 2 ** 20, hitCount: 999, missCount: 1 },
+    ...{ memtableBytes: 5 * 2 ** 20, memtableBytesMax: 8 * 2 ** 20 },
+    flushes: { count: 4, bytesIn: 2 ** 20, bytesOut: 2 * 2 ** 20 },
+    compactions: { count: 1, bytesIn: 6 * 2 ** 20, bytesOut: 5 * 2 ** 20 },
+    ...{ compactionDebtBytes: 16 * 2 ** 20, stepMsMax: 3.21 },
+  },
 };
 
 let directory: string;
@@ -66,6 +86,41 @@ describe('dozo status of a running daemon', () => {
     expect(output).toContain('  claim         4, since 2026-11-22T18:00:00.000Z\n');
     expect(output).toContain('  lease         4200 of 5000 ms left; a beat every 1000 ms\n');
     expect(output).not.toContain('QUARANTINE');
+  });
+
+  it('shows the index, what was written for it, and what is left to do', async () => {
+    const output = await status(ENGINE);
+    for (const line of [
+      'index         level 0: 12 MiB in 3 tables of 2 runs; level 2: 4 MiB in 1 table',
+      'in memory     5 MiB of 8 MiB not flushed; cache 32 MiB of 64 MiB, 99.9 % of 1000 found there',
+      'written       250 MiB for 100 MiB accepted: 2.5 times; 3 MiB moved; 7 checkpoints',
+      'flushes       4: 1 MiB into tables of 2 MiB',
+      'compactions   1: 6 MiB into 5 MiB; 16 MiB to be written; longest step 3.2 ms',
+      'reclaim       48 MiB dead',
+      'commits       100: half within 2 ms, 99 % within 5 ms, longest 42.3 ms',
+    ]) {
+      expect(output).toContain(`  ${line}\n`);
+    }
+  });
+
+  it('has no line for what there is nothing to say of', async () => {
+    const commitLatency = { ...ENGINE.commitLatency, counts: [0, 0, 0, 0], sumMs: 0, maxMs: 0 };
+    const levels = [{ runCount: 0, tableCount: 0, sizeBytes: 0 }];
+    const cache = { ...ENGINE.tree.cache, hitCount: 0, missCount: 0 };
+    const output = await status({
+      ...ENGINE,
+      commitLatency,
+      tree: { ...ENGINE.tree, levels, cache },
+    });
+    expect(output).toContain('  index         nothing in tables yet\n');
+    expect(output).toContain('cache 32 MiB of 64 MiB\n');
+    expect(output).not.toContain('commits');
+  });
+
+  it('says of commits that are longer than the histogram goes only how long the longest was', async () => {
+    const commitLatency = { ...ENGINE.commitLatency, counts: [0, 0, 0, 4] };
+    const output = await status({ ...ENGINE, commitLatency });
+    expect(output).toContain('half within 42.3 ms, 99 % within 42.3 ms, longest 42.3 ms\n');
   });
 
   it.each([

@@ -13,6 +13,7 @@ import { readRuntimeFile } from '../composition/runtime-file.ts';
 import { EXIT_DONE, EXIT_NOT_RUNNING } from '../exit-codes.ts';
 import { isoTime } from '../forensics/wording.ts';
 import { formatSize } from '../sizes.ts';
+import { workLines } from './status-work.ts';
 
 export interface StatusOptions {
   readonly data?: string;
@@ -87,6 +88,7 @@ function runningText(status: DaemonStatus): string {
       `  space         ${formatSize(liveBytes)} of ${formatSize(usableBytes)} used; ${formatSize(availableBytes)} can be put`,
       `  keys          ${keyCount}`,
       `  segments      ${freeSegmentCount} of ${segmentCount} free`,
+      ...workLines(engine),
     );
     lines.push(...claimLines(engine, status.device));
     if (checksumErrorCount > 0) {

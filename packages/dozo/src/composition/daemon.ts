@@ -104,6 +104,7 @@ export class Daemon {
       holder,
       wait: settings.isWaiting,
       discard: discards(device, settings.discard),
+      cacheBytes: settings.cacheBytes,
       onProgress: logClaimProgress(log, clock),
       signal: stop,
       onVerifyProgress,
@@ -117,7 +118,7 @@ export class Daemon {
     const profile = await this.#writeAwsConfig(credentials);
     this.#phase = 'serving';
     await this.#writeRuntimeFiles();
-    return { profile, info: this.#info(), isEmpty: keyCount === 0 };
+    return { profile, info: this.#info(), isEmpty: await isEmpty(this.#engine) };
   }
 
   /** Resolves when the engine has ended by itself; only after a start that succeeded. */
@@ -226,6 +227,12 @@ export class Daemon {
       ...(this.#s3 === undefined ? {} : { s3: this.#s3.stats() }),
     };
   }
+}
+
+/** Asked of the keys themselves: how many there are the engine may know only about. */
+async function isEmpty(engine: Engine): Promise<boolean> {
+  const rows = engine.scan({}, { limit: 1, values: false })[Symbol.asyncIterator]();
+  return (await rows.next()).done === true;
 }
 
 /** Blocks of a file were allocated on purpose: it gets no holes unless somebody asks for them. */

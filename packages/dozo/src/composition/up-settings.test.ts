@@ -11,6 +11,7 @@ const defaults: UpOptions = {
   domain: [],
   wait: false,
   discard: 'auto',
+  cache: 64 * 2 ** 20,
   logLevel: 'info',
   logFormat: 'auto',
 };
@@ -39,6 +40,11 @@ describe('readUpSettings', () => {
 
   it('refuses a size where no file is made', () => {
     expect(() => read({ device: ['/dev/sdb'], size: 1 })).toThrow(refusal('USAGE_INVALID', /size/));
+  });
+
+  it('takes a cache that is large enough for something', () => {
+    expect(read({ cache: 2 ** 20 }).cacheBytes).toBe(2 ** 20);
+    expect(() => read({ cache: 2 ** 20 - 1 })).toThrow(refusal('USAGE_INVALID', /at least 1 MiB/));
   });
 
   it('rounds the size down to whole blocks', () => {

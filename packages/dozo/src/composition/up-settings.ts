@@ -2,6 +2,8 @@
 import { resolve } from 'node:path';
 
 import { CommandError } from '../errors.ts';
+import { CACHE_BYTES_MIN } from '../limits.ts';
+import { formatSize } from '../sizes.ts';
 import type { DataDirectory } from './data-directory.ts';
 import { dataDirectoryAt, defaultDataDirectory } from './data-directory.ts';
 import type { LogFormat, LogLevel } from './log.ts';
@@ -27,6 +29,8 @@ export interface UpOptions {
   readonly readyFile?: string;
   readonly wait: boolean;
   readonly discard: DiscardMode;
+  /** In bytes. */
+  readonly cache: number;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
 }
@@ -47,6 +51,8 @@ export interface UpSettings {
   /** Wait for whoever holds the device instead of refusing. */
   readonly isWaiting: boolean;
   readonly discard: DiscardMode;
+  /** Memory for blocks of the index. */
+  readonly cacheBytes: number;
 }
 
 /** Device files are whole blocks of so many bytes. */
@@ -66,6 +72,11 @@ export function readUpSettings(options: UpOptions, environment: NodeJS.ProcessEn
       '--size is the size of the file that a first start makes in the data directory; with --device there is none',
     );
   }
+  if (options.cache < CACHE_BYTES_MIN) {
+    throw usage(
+      `--cache ${options.cache} is too small: at least ${formatSize(CACHE_BYTES_MIN)} are needed`,
+    );
+  }
   return {
     directory: dataDirectoryAt(options.data ?? defaultDataDirectory(environment)),
     devicePath: devicePath === undefined ? undefined : resolve(devicePath),
@@ -80,6 +91,7 @@ export function readUpSettings(options: UpOptions, environment: NodeJS.ProcessEn
     readyFile: options.readyFile === undefined ? undefined : resolve(options.readyFile),
     isWaiting: options.wait,
     discard: options.discard,
+    cacheBytes: options.cache,
   };
 }
 

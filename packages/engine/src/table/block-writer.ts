@@ -101,7 +101,9 @@ export class BlockWriter {
     const tailBytes = tailEnd - tailStart;
     assert(tailBytes < LENGTH_END, 'the tail of an entry is too long');
     this.#makeRoom(keyBytes + tailBytes);
-    if (this.#isTooLong(keyBytes - shared + tailBytes)) this.#closeBlock();
+    // A restart has its key in full.
+    const saved = this.#intervalCount === RESTART_INTERVAL ? 0 : shared;
+    if (this.#isTooLong(keyBytes - saved + tailBytes)) this.#closeBlock();
     if (this.#length === this.#blockStart) this.#openBlock(key, keyBytes, shared);
     const isRestart = this.#intervalCount === RESTART_INTERVAL || this.#restartCount === 0;
     if (isRestart) {

@@ -85,6 +85,19 @@ describe('a table', () => {
     );
   });
 
+  it('keeps a data block to its size where a restart has a long key that the one before shares', () => {
+    const prefix = 'k'.repeat(1000);
+    for (let lastBytes = 0; lastBytes < 400; lastBytes += 10) {
+      const rows = Array.from({ length: 17 }, (_, n) => {
+        const value = new Uint8Array(n === 15 ? lastBytes : 160);
+        return [prefix + String(n + 10), TreeEntry.inline(n, value)] as const;
+      });
+      for (const block of blocksOf(tableOf(rows))) {
+        expect(block.length).toBeLessThanOrEqual(DATA_BLOCK_BYTES);
+      }
+    }
+  });
+
   it('takes the longest keys and values', () => {
     const value = new Uint8Array(TABLE_INLINE_BYTES_MAX).fill(7);
     const rows = ['a', 'b', 'c'].map(

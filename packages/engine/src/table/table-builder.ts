@@ -161,9 +161,11 @@ function encodeTail(entry: TreeEntry, tail: Uint8Array): number {
   tail[0] = entry.kind;
   let at = writeNumber(tail, 1, entry.lsn);
   if (entry.kind === ENTRY_INLINE) {
-    const { value } = entry;
-    assert(value.length <= TABLE_INLINE_BYTES_MAX, 'an inline value is too long');
-    for (let index = 0; index < value.length; index++) tail[at++] = value[index] as number;
+    const { text, bytes, valueBytes } = entry;
+    assert(valueBytes <= TABLE_INLINE_BYTES_MAX, 'an inline value is too long');
+    if (text === '') tail.set(bytes, at);
+    else writeBinaryString(text, tail, at);
+    at += valueBytes;
   } else if (entry.kind === ENTRY_POINTER) {
     at = writeNumber(tail, at, entry.ordinal);
     at = writeNumber(tail, at, entry.offset);

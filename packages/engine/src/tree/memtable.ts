@@ -19,8 +19,8 @@ import { ENTRY_INLINE, TreeEntry } from './tree-entry.ts';
  */
 const ENTRY_OVERHEAD_BYTES = 136;
 
-/** Heap bytes of an inline value beside its bytes: a typed array and its buffer. Measured likewise. */
-const INLINE_OVERHEAD_BYTES = 208;
+/** Heap bytes of an inline value beside its bytes: the head of a string, and what it is rounded up by. */
+const INLINE_OVERHEAD_BYTES = 20;
 
 /**
  * What an interval counts. More than it takes, even with the longest keys: the set is copied whenever it
@@ -111,7 +111,7 @@ export class MemTable implements MemTableView {
   #count(name: string, entry: TreeEntry, sign: 1 | -1): void {
     const inlineBytes = entry.kind === ENTRY_INLINE ? INLINE_OVERHEAD_BYTES + entry.valueBytes : 0;
     this.#heapBytes += sign * (ENTRY_OVERHEAD_BYTES + name.length + inlineBytes);
-    this.#dataBytes += sign * (name.length + entry.value.length);
+    this.#dataBytes += sign * (name.length + (entry.kind === ENTRY_INLINE ? entry.valueBytes : 0));
   }
 }
 

@@ -3,6 +3,7 @@
  *
  * One class with all fields for all kinds, so that every place that reads entries sees one shape.
  */
+import { bytesOfBinaryString } from '@dozo/base';
 
 /** The key was deleted. Hides what older sources know of it. */
 export const ENTRY_DELETE = 0;
@@ -30,8 +31,10 @@ export class TreeEntry {
   readonly lsn: number;
   /** Length of the value; 0 for a delete. */
   readonly valueBytes: number;
-  /** The value of an inline entry, whose bytes nobody changes; empty for the others. */
-  readonly value: Uint8Array;
+  /** An inline value where it is a view of a block; else empty. */
+  readonly bytes: Uint8Array;
+  /** An inline value as a binary string where the entry holds it itself; else empty. */
+  readonly text: string;
   /** Pointer: which use of a log segment. Never used again, so that a dead one is known as dead. */
   readonly ordinal: number;
   /** Pointer: byte offset of the record in its segment. */
@@ -46,30 +49,50 @@ export class TreeEntry {
     kind: EntryKind,
     lsn: number,
     valueBytes: number,
-    value: Uint8Array,
+    bytes: Uint8Array,
+    text: string,
     ordinal: number,
     offset: number,
   ) {
     this.kind = kind;
     this.lsn = lsn;
     this.valueBytes = valueBytes;
-    this.value = value;
+    this.bytes = bytes;
+    this.text = text;
     this.ordinal = ordinal;
     this.offset = offset;
   }
 
-  /** An entry that holds its value. The caller gives the bytes away. */
+  /** The value of an inline entry, whose bytes nobody changes; empty for the others. */
+  get value(): Uint8Array {
+    return this.text === '' ? this.bytes : bytesOfBinaryString(this.text);
+  }
+
+  /** A copy of the value of an inline entry, for whoever may change it. */
+  copyOfValue(): Uint8Array {
+    return this.text === '' ? new Uint8Array(this.bytes) : bytesOfBinaryString(this.text);
+  }
+
+  /** An entry with a view of its value. The caller gives the bytes away. */
   static inline(lsn: number, value: Uint8Array): TreeEntry {
-    return new TreeEntry(ENTRY_INLINE, lsn, value.length, value, 0, 0);
+    return new TreeEntry(ENTRY_INLINE, lsn, value.length, value, '', 0, 0);
+  }
+
+  /**
+   * An entry that holds its value, as a binary string. In a memtable: a string of 100 bytes takes 116 bytes
+   * of heap and 60 ns, a typed array of its own 300 bytes and 440 ns.
+   */
+  static held(lsn: number, text: string): TreeEntry {
+    return new TreeEntry(ENTRY_INLINE, lsn, text.length, NO_VALUE, text, 0, 0);
   }
 
   /** An entry whose value lies in the log. */
   static pointer(lsn: number, valueBytes: number, ordinal: number, offset: number): TreeEntry {
-    return new TreeEntry(ENTRY_POINTER, lsn, valueBytes, NO_VALUE, ordinal, offset);
+    return new TreeEntry(ENTRY_POINTER, lsn, valueBytes, NO_VALUE, '', ordinal, offset);
   }
 
   /** An entry that says that the key is absent. */
   static delete(lsn: number): TreeEntry {
-    return new TreeEntry(ENTRY_DELETE, lsn, 0, NO_VALUE, 0, 0);
+    return new TreeEntry(ENTRY_DELETE, lsn, 0, NO_VALUE, '', 0, 0);
   }
 }
