@@ -269,10 +269,11 @@ export class TreeKeeper implements TreeWork {
   }
 
   #jobOptions(): TableJobOptions {
-    const { catalog, space, log, clock, counters, settings } = this.#options;
+    const { catalog, space, log, clock, counters, settings, tree } = this.#options;
     const pacer = new Pacer(clock, counters);
     const { tableBytes, compaction } = settings;
-    return { catalog, space, pacer, seed: log.seed, tableBytes, settings: compaction };
+    const { tables: reader } = tree;
+    return { catalog, space, pacer, seed: log.seed, tableBytes, settings: compaction, reader };
   }
 
   async #guarded(work: Promise<void>): Promise<void> {
