@@ -18,6 +18,7 @@ import { BLOCK_BYTES, TABLE_WRITE_BYTES } from './limits.ts';
 import type { LogWriter } from './log-writer.ts';
 import { encodeSegmentHeader } from './segment-header.ts';
 import type { Superblock } from './superblock.ts';
+import type { TestSwitches } from './test-switches.ts';
 import type { TableContent, TableMeta } from './table/table-meta.ts';
 
 export interface TableSpaceOptions {
@@ -27,6 +28,7 @@ export interface TableSpaceOptions {
   readonly catalog: Catalog;
   readonly log: LogWriter;
   readonly counters: Counters;
+  readonly switches: TestSwitches;
   /** A segment is wanted: the slot may have to be written for one. */
   readonly onWait: () => void;
   /** Throws when the engine does not serve any more. */
@@ -61,11 +63,7 @@ export class TableSpace {
    *
    * @param spareCount segments that must stay available when one is opened for it.
    */
-  async write(
-    bytes: Uint8Array,
-    content: TableContent,
-    spareCount: number,
-  ): Promise<TableMeta> {
+  async write(bytes: Uint8Array, content: TableContent, spareCount: number): Promise<TableMeta> {
     assert(bytes.length === content.sizeBytes, 'a table is as long as it says');
     // One place after the other: two that wait would each open a segment.
     const turn = this.#turn.then(() => this.#place(content, spareCount));
@@ -95,7 +93,14 @@ export class TableSpace {
     }
     if (this.#open === undefined) {
       const segment = await this.#takeSegment(number, spareCount);
-      this.#open = { segment, ordinal: number, offset: BLOCK_BYTES, hasHeader: false, pendingCount: 0, isFull: false };
+      this.#open = {
+        segment,
+        ordinal: number,
+        offset: BLOCK_BYTES,
+        hasHeader: false,
+        pendingCount: 0,
+        isFull: false,
+      };
     }
     const target = this.#open;
     const { offset } = target;
@@ -139,7 +144,7 @@ export class TableSpace {
   }
 
   async #writeSlices(target: OpenSegment, offset: number, bytes: Uint8Array): Promise<void> {
-    const { device, superblock, claim, counters, assertServing } = this.#options;
+    const { superblock, claim, counters, assertServing } = this.#options;
     const { geometry } = superblock;
     for (let at = 0; at < bytes.length; at += TABLE_WRITE_BYTES) {
       const lease = claim.checkLease();
@@ -149,14 +154,20 @@ export class TableSpace {
       if (offset + at === BLOCK_BYTES && !target.hasHeader) {
         target.hasHeader = true;
         const start = deviceOffset(geometry, target.segment, 0);
-        await device.writeDurably(start, [this.#header(target), slice]);
+        await this.#write(start, [this.#header(target), slice]);
         counters.bytesWritten += BLOCK_BYTES;
       } else {
-        await device.writeDurably(deviceOffset(geometry, target.segment, offset + at), [slice]);
+        await this.#write(deviceOffset(geometry, target.segment, offset + at), [slice]);
       }
       counters.flushCount++;
       counters.bytesWritten += slice.length;
     }
+  }
+
+  #write(start: number, buffers: readonly Uint8Array[]): Promise<void> {
+    const { device, switches } = this.#options;
+    if (switches.publishBeforeTablesFlushed === true) return device.write(start, buffers);
+    return device.writeDurably(start, buffers);
   }
 
   #header({ segment, ordinal }: OpenSegment): Uint8Array {

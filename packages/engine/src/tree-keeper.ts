@@ -30,6 +30,7 @@ import type { TableSpace } from './table-space.ts';
 import type { TableMeta } from './table/table-meta.ts';
 import { CompactionPicker } from './tree/compaction-picker.ts';
 import type { Compaction } from './tree/compaction-picker.ts';
+import type { TestSwitches } from './test-switches.ts';
 import type { TreeAccess } from './tree-access.ts';
 import type { TreeSettings } from './tree-settings.ts';
 
@@ -44,6 +45,7 @@ export interface TreeKeeperOptions {
   readonly counters: Counters;
   readonly geometry: Geometry;
   readonly settings: TreeSettings;
+  readonly switches: TestSwitches;
   /** Has the commit pipeline look what there is to do. */
   readonly wake: () => void;
   readonly isServing: () => boolean;
@@ -244,12 +246,15 @@ export class TreeKeeper implements TreeWork {
   }
 
   async #compact(job: Compaction): Promise<void> {
-    const { catalog, counters, tree, compute } = this.#options;
+    const { catalog, counters, tree, compute, switches } = this.#options;
     const { cache, tables: reader } = tree;
     const inputs = job.inputs.flatMap(({ tables }) => tables);
     const tables = job.isMove
       ? inputs
-      : await compact({ ...this.#jobOptions(), reader, compute, counters }, job);
+      : await compact(
+          { ...this.#jobOptions(), reader, compute, counters },
+          switches.dropDeletesEarly === true ? { ...job, dropsDeletes: true } : job,
+        );
     const remove = inputs.map(({ number }) => number);
     const version = catalog.version.withChange({
       add: [{ level: job.outputLevel, tables }],

@@ -35,7 +35,7 @@ export interface TableReaderOptions {
   readonly source: TableSource;
   readonly cache: BlockCache;
   readonly counters: Pick<Counters, 'checksumErrorCount' | 'staleReadCount'>;
-  readonly switches?: Pick<TestSwitches, 'skipReadChecks'>;
+  readonly switches?: Pick<TestSwitches, 'skipReadChecks' | 'skipTableChecks'>;
 }
 
 /** Data blocks of a table that lie in a row, unchecked: what one step of a merge takes as a source. */
