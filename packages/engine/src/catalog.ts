@@ -21,6 +21,7 @@ import { recordBytesOf } from './record.ts';
 import { SegmentTable } from './segment-table.ts';
 import { tableBytesOf } from './space.ts';
 import type { TableMeta } from './table/table-meta.ts';
+import type { TestSwitches } from './test-switches.ts';
 import { MemTable } from './tree/memtable.ts';
 import {
   ENTRY_DELETE,
@@ -67,6 +68,7 @@ const ORIGIN: LogPosition = { ordinal: 0, offset: 0, groupIndex: 0 };
 /** See the file comment. */
 export class Catalog {
   readonly segments: SegmentTable;
+  readonly #switches: TestSwitches;
   #active = newGeneration(ORIGIN);
   #flushing: Generation | undefined;
   #version = Version.empty();
@@ -80,8 +82,9 @@ export class Catalog {
   #dyingBytes = 0;
   readonly #dyingAt: { readonly checkpoint: number; readonly tables: readonly TableMeta[] }[] = [];
 
-  constructor(segmentCount: number) {
-    this.segments = new SegmentTable(segmentCount);
+  constructor(segmentCount: number, switches: TestSwitches = {}) {
+    this.segments = new SegmentTable(segmentCount, switches);
+    this.#switches = switches;
   }
 
   get active(): Generation {
@@ -158,8 +161,12 @@ export class Catalog {
       this.#active.keyCount += contributionOf(entry);
       return;
     }
-    entry.shadowOrdinal = before.shadowOrdinal;
-    entry.shadowBytes = before.shadowBytes;
+    if (this.#switches.settleTwice === true) {
+      this.#active.unsettled.push(name);
+    } else {
+      entry.shadowOrdinal = before.shadowOrdinal;
+      entry.shadowBytes = before.shadowBytes;
+    }
     this.#active.keyCount += contributionOf(entry) - contributionOf(before);
     this.#dropOwn(name, before);
   }
@@ -239,6 +246,7 @@ export class Catalog {
     this.#dying.push(...dead);
     for (const { sizeBytes } of dead) this.#dyingBytes += sizeBytes;
     this.#generation++;
+    if (this.#switches.freeTablesBeforeSlot === true) this.#letGo(this.#dying.splice(0));
   }
 
   /** A number for a new table. */
@@ -252,6 +260,7 @@ export class Catalog {
   beginCheckpoint(checkpoint: number): CheckpointContent {
     this.#dyingAt.push({ checkpoint, tables: this.#dying });
     this.#dying = [];
+    const flushing = this.#switches.cutLogBeforeFlush === true ? undefined : this.#flushing;
     const deltas = [this.#active.delta, this.#flushing?.delta];
     const rows = this.segments.rows().map((row) => {
       const delta = deltas.reduce((sum, map) => sum + (map?.get(row.ordinal) ?? 0), 0);
@@ -259,7 +268,7 @@ export class Catalog {
       return { ...row, liveBytes: row.liveBytes - delta };
     });
     return {
-      start: (this.#flushing ?? this.#active).start,
+      start: (flushing ?? this.#active).start,
       tables: placedTablesOf(this.#version),
       rows,
       counters: {
@@ -275,10 +284,15 @@ export class Catalog {
       const next = this.#dyingAt[0];
       if (next === undefined || next.checkpoint > checkpoint) return;
       this.#dyingAt.shift();
-      for (const { segment, sizeBytes } of next.tables) {
-        this.#dyingBytes -= sizeBytes;
-        this.segments.removeTable(segment, sizeBytes);
-      }
+      this.#letGo(next.tables);
+    }
+  }
+
+  /** No version that counts now or after a crash has these tables. */
+  #letGo(tables: readonly TableMeta[]): void {
+    for (const { segment, sizeBytes } of tables) {
+      this.#dyingBytes -= sizeBytes;
+      this.segments.removeTable(segment, sizeBytes);
     }
   }
 

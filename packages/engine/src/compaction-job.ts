@@ -23,7 +23,6 @@ import { RangeSet } from './tree/range-set.ts';
 import type { Run } from './tree/version.ts';
 
 export interface CompactionJobOptions extends TableJobOptions {
-  readonly reader: TableReader;
   readonly compute: Compute;
   readonly counters: Counters;
 }

@@ -13,6 +13,7 @@ import type { TableSpace } from './table-space.ts';
 import { TableBuilder } from './table/table-builder.ts';
 import { tableSeedOf } from './table/table-format.ts';
 import type { TableMeta } from './table/table-meta.ts';
+import type { TableReader } from './table/table-reader.ts';
 import { flushCuts } from './tree/compaction-cuts.ts';
 import type { CompactionSettings } from './tree/compaction-picker.ts';
 import type { RangeSet } from './tree/range-set.ts';
@@ -25,6 +26,7 @@ export interface TableJobOptions {
   readonly seed: number;
   readonly tableBytes: number;
   readonly settings: CompactionSettings;
+  readonly reader: TableReader;
 }
 
 /** A builder for the next table. */
@@ -137,9 +139,12 @@ export class RunWriter {
     if (this.builder.isEmpty && ranges.isEmpty) return;
     const { bytes, content } = this.builder.finish(ranges);
     this.#current = undefined;
-    const { space, pacer } = this.#options;
+    const { space, pacer, reader } = this.#options;
     const spareCount = neededSegments(this.#spaceClass) - 1;
-    this.#tables.push(await space.write(bytes, content, spareCount, this.#spaceClass === 'flush'));
+    const isPatient = this.#spaceClass === 'flush';
+    const table = await space.write(bytes, content, spareCount, isPatient);
+    reader.keepWritten(table, bytes);
+    this.#tables.push(table);
     pacer.begin();
   }
 }

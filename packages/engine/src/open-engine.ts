@@ -189,6 +189,7 @@ function serve(parts: Serving): Engine {
       catalog,
       log,
       counters,
+      switches,
       onWait: () => {
         committer.start();
       },
@@ -197,13 +198,14 @@ function serve(parts: Serving): Engine {
         keeper.assertGoing();
       },
     }),
-    settler: new Settler({ catalog, tree, pacer: new Pacer(clock, counters) }),
+    settler: new Settler({ catalog, tree, pacer: new Pacer(clock, counters), switches }),
     tree,
     compute: opening.options.compute ?? new InlineCompute(),
     clock,
     counters,
     geometry,
     settings,
+    switches,
     wake: () => {
       committer.start();
     },
@@ -231,7 +233,9 @@ function serve(parts: Serving): Engine {
     // It has just been given back: whoever does that says so himself.
     if (hasCode(error, 'CLAIM_RELEASED')) return;
     const cause = deviceFaultOf(error) ?? error;
-    life.fail(cause, () => finish({ claim, device, clock, log, committer, keeper, release, cause }));
+    life.fail(cause, () =>
+      finish({ claim, device, clock, log, committer, keeper, release, cause }),
+    );
   };
   const committer = new Committer({
     path: device.path,

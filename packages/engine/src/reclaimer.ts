@@ -132,7 +132,8 @@ export class Reclaimer {
       for (const move of moves) {
         const found = this.#options.lookUp(move.name);
         const entry = isPromise(found) ? await found : found;
-        if (entry !== undefined && isAt(entry, this.#use.ordinal, move.entry.offset)) live.push(move);
+        if (entry !== undefined && isAt(entry, this.#use.ordinal, move.entry.offset))
+          live.push(move);
       }
       if (generation === catalog.generation) return { moves: live, generation };
     }

@@ -137,7 +137,7 @@ class Recovery {
     this.#source = new LogSource(device, superblock.geometry, mode);
     this.#superblock = superblock;
     this.#switches = switches;
-    this.#catalog = new Catalog(superblock.geometry.segmentCount);
+    this.#catalog = new Catalog(superblock.geometry.segmentCount, switches);
     this.#replayer = new Replayer(this.#catalog);
   }
 

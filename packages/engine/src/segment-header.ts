@@ -31,12 +31,13 @@ const TABLES_MAGIC = new TextEncoder().encode('DOZOTAB1');
 const CRC_OFFSET_BYTES = 8;
 
 /** The header of a segment of the log, or of one that holds tables: those have no segment before them. */
-export function encodeSegmentHeader(
-  header: SegmentHeader,
-  kind: SegmentKind = 'log',
-): Uint8Array {
+export function encodeSegmentHeader(header: SegmentHeader, kind: SegmentKind = 'log'): Uint8Array {
   const writer = new ByteWriter(BLOCK_BYTES);
-  writer.bytes(kind === 'log' ? LOG_MAGIC : TABLES_MAGIC).uint32(0).uint32(header.segment).bytes(header.deviceId);
+  writer
+    .bytes(kind === 'log' ? LOG_MAGIC : TABLES_MAGIC)
+    .uint32(0)
+    .uint32(header.segment)
+    .bytes(header.deviceId);
   writer.uint64(header.identity.incarnation).bytes(header.identity.nonce).uint64(header.ordinal);
   writer.uint32(header.previous === undefined ? 0 : 1).uint32(header.previous?.segment ?? 0);
   writer.uint64(header.previous?.ordinal ?? 0).uint32(header.previous?.end ?? 0);

@@ -16,6 +16,7 @@ import { assert } from '@dozo/base';
 import type { SegmentRow } from './checkpoint-page.ts';
 import { BLOCK_BYTES } from './limits.ts';
 import type { TableMeta } from './table/table-meta.ts';
+import type { TestSwitches } from './test-switches.ts';
 
 const FREE = 0;
 const RESERVED = 1;
@@ -54,6 +55,7 @@ export class SegmentTable {
   readonly #discarded: number[] = [];
   #freeHead = 0;
   #reservedCount = 0;
+  readonly #freesTablesInUse: boolean;
   readonly #retired: { readonly segment: number; readonly epoch: number }[] = [];
   #epoch = 0;
   readonly #readers = new Map<number, number>();
@@ -64,8 +66,9 @@ export class SegmentTable {
   /** While the log is replayed, segments fill and empty without being retired. */
   #isRecovering = true;
 
-  constructor(count: number) {
+  constructor(count: number, switches: TestSwitches = {}) {
     this.count = count;
+    this.#freesTablesInUse = switches.freeTablesInUse === true;
     this.#states = new Uint8Array(count);
     this.#kinds = new Uint8Array(count);
     this.#ordinals = new Float64Array(count);
@@ -450,6 +453,10 @@ export class SegmentTable {
     if (this.#isRecovering || this.#needed.has(segment)) return;
     this.#states[segment] = RETIRED;
     this.#damaged.delete(segment);
+    if (this.#freesTablesInUse && this.#kinds[segment] === TABLES) {
+      this.#makeFree(segment);
+      return;
+    }
     this.#retired.push({ segment, epoch: this.#epoch });
     this.#epoch++;
     this.#freeRetired();

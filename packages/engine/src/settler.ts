@@ -16,12 +16,14 @@ import { recordBytesOf } from './record.ts';
 import { COVERED } from './tree/memtable.ts';
 import { ENTRY_POINTER, SHADOW_UNKNOWN } from './tree/tree-entry.ts';
 import type { TreeEntry } from './tree/tree-entry.ts';
+import type { TestSwitches } from './test-switches.ts';
 import type { TreeAccess } from './tree-access.ts';
 
 export interface SettlerOptions {
   readonly catalog: Catalog;
   readonly tree: TreeAccess;
   readonly pacer: Pace;
+  readonly switches?: TestSwitches;
 }
 
 /** See the file comment. */
@@ -38,6 +40,7 @@ export class Settler {
    * @param mayGoOn asked now and then; when it says no, the rest stays as it is.
    */
   async settle(generation: Generation, mayGoOn: () => boolean = () => true): Promise<void> {
+    if (this.#options.switches?.skipSettle === true) return;
     const names = generation.unsettled;
     generation.unsettled = [];
     names.sort();

@@ -19,6 +19,7 @@ import { BLOCK_BYTES, TABLE_WRITE_BYTES } from './limits.ts';
 import type { LogWriter } from './log-writer.ts';
 import { encodeSegmentHeader } from './segment-header.ts';
 import type { Superblock } from './superblock.ts';
+import type { TestSwitches } from './test-switches.ts';
 import type { TableContent, TableMeta } from './table/table-meta.ts';
 
 export interface TableSpaceOptions {
@@ -28,6 +29,7 @@ export interface TableSpaceOptions {
   readonly catalog: Catalog;
   readonly log: LogWriter;
   readonly counters: Counters;
+  readonly switches: TestSwitches;
   /** A segment is wanted: the slot may have to be written for one. */
   readonly onWait: () => void;
   /** Throws when the engine does not serve any more. */
@@ -105,7 +107,14 @@ export class TableSpace {
     }
     if (this.#open === undefined) {
       const segment = await this.#takeSegment(number, spareCount, isPatient);
-      this.#open = { segment, ordinal: number, offset: BLOCK_BYTES, hasHeader: false, pendingCount: 0, isFull: false };
+      this.#open = {
+        segment,
+        ordinal: number,
+        offset: BLOCK_BYTES,
+        hasHeader: false,
+        pendingCount: 0,
+        isFull: false,
+      };
     }
     const target = this.#open;
     const { offset } = target;
@@ -121,11 +130,7 @@ export class TableSpace {
     this.#options.log.closeTableSegment(target.segment, target.offset);
   }
 
-  async #takeSegment(
-    ordinal: number,
-    spareCount: number,
-    isPatient: boolean,
-  ): Promise<number> {
+  async #takeSegment(ordinal: number, spareCount: number, isPatient: boolean): Promise<number> {
     const { catalog, log, onWait, assertServing } = this.#options;
     for (;;) {
       assertServing();
@@ -187,7 +192,7 @@ export class TableSpace {
   }
 
   async #writeSlices(target: OpenSegment, offset: number, bytes: Uint8Array): Promise<void> {
-    const { device, superblock, claim, counters, assertServing } = this.#options;
+    const { superblock, claim, counters, assertServing } = this.#options;
     const { geometry } = superblock;
     for (let at = 0; at < bytes.length; at += TABLE_WRITE_BYTES) {
       const lease = claim.checkLease();
@@ -197,14 +202,20 @@ export class TableSpace {
       if (offset + at === BLOCK_BYTES && !target.hasHeader) {
         target.hasHeader = true;
         const start = deviceOffset(geometry, target.segment, 0);
-        await device.writeDurably(start, [this.#header(target), slice]);
+        await this.#write(start, [this.#header(target), slice]);
         counters.bytesWritten += BLOCK_BYTES;
       } else {
-        await device.writeDurably(deviceOffset(geometry, target.segment, offset + at), [slice]);
+        await this.#write(deviceOffset(geometry, target.segment, offset + at), [slice]);
       }
       counters.flushCount++;
       counters.bytesWritten += slice.length;
     }
+  }
+
+  #write(start: number, buffers: readonly Uint8Array[]): Promise<void> {
+    const { device, switches } = this.#options;
+    if (switches.publishBeforeTablesFlushed === true) return device.write(start, buffers);
+    return device.writeDurably(start, buffers);
   }
 
   #header({ segment, ordinal }: OpenSegment): Uint8Array {

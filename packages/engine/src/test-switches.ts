@@ -29,4 +29,20 @@ export interface TestSwitches {
   readonly ignoreFence?: boolean;
   /** Move live records without looking whether they are still live. */
   readonly moveBlindly?: boolean;
+  /** Put tables into the tree, and so into a checkpoint, that are written and not flushed. */
+  readonly publishBeforeTablesFlushed?: boolean;
+  /** Use segments of tables again as soon as the tree is without these, before the slot is. */
+  readonly freeTablesBeforeSlot?: boolean;
+  /** Let a checkpoint begin the replay behind a memtable that is not in tables yet. */
+  readonly cutLogBeforeFlush?: boolean;
+  /** Drop deletes in every compaction, whatever older is left below. */
+  readonly dropDeletesEarly?: boolean;
+  /** Forget what an entry of the memtable hides when another takes its place: it dies once more. */
+  readonly settleTwice?: boolean;
+  /** Use segments of tables again while snapshots still read there. */
+  readonly freeTablesInUse?: boolean;
+  /** Never find out what entries of the memtables hide. */
+  readonly skipSettle?: boolean;
+  /** Use blocks of tables without checking them. */
+  readonly skipTableChecks?: boolean;
 }

@@ -30,6 +30,7 @@ import type { TableSpace } from './table-space.ts';
 import type { TableMeta } from './table/table-meta.ts';
 import { CompactionPicker } from './tree/compaction-picker.ts';
 import type { Compaction } from './tree/compaction-picker.ts';
+import type { TestSwitches } from './test-switches.ts';
 import type { TreeAccess } from './tree-access.ts';
 import type { TreeSettings } from './tree-settings.ts';
 
@@ -44,6 +45,7 @@ export interface TreeKeeperOptions {
   readonly counters: Counters;
   readonly geometry: Geometry;
   readonly settings: TreeSettings;
+  readonly switches: TestSwitches;
   /** Has the commit pipeline look what there is to do. */
   readonly wake: () => void;
   readonly isServing: () => boolean;
@@ -276,12 +278,15 @@ export class TreeKeeper implements TreeWork {
   }
 
   async #compact(job: Compaction): Promise<void> {
-    const { catalog, counters, tree, compute } = this.#options;
+    const { catalog, counters, tree, compute, switches } = this.#options;
     const { cache, tables: reader } = tree;
     const inputs = job.inputs.flatMap(({ tables }) => tables);
     const tables = job.isMove
       ? inputs
-      : await compact({ ...this.#jobOptions(), reader, compute, counters }, job);
+      : await compact(
+          { ...this.#jobOptions(), reader, compute, counters },
+          switches.dropDeletesEarly === true ? { ...job, dropsDeletes: true } : job,
+        );
     if (tables === undefined) return;
     const remove = inputs.map(({ number }) => number);
     const version = catalog.version.withChange({
@@ -302,10 +307,11 @@ export class TreeKeeper implements TreeWork {
   }
 
   #jobOptions(): TableJobOptions {
-    const { catalog, space, log, clock, counters, settings } = this.#options;
+    const { catalog, space, log, clock, counters, settings, tree } = this.#options;
     const pacer = new Pacer(clock, counters);
     const { tableBytes, compaction } = settings;
-    return { catalog, space, pacer, seed: log.seed, tableBytes, settings: compaction };
+    const { tables: reader } = tree;
+    return { catalog, space, pacer, seed: log.seed, tableBytes, settings: compaction, reader };
   }
 
   async #guarded(work: Promise<void>): Promise<void> {

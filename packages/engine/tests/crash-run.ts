@@ -59,10 +59,10 @@ interface Crash {
   readonly at: string;
 }
 
-const FEW_KEYS = { segmentPayloadBytes: 32 * KIB, segmentCount: 10, keyCount: 4 };
+const FEW_KEYS = { segmentPayloadBytes: 32 * KIB, segmentCount: 14, keyCount: 4 };
 const FULL = {
   segmentPayloadBytes: 32 * KIB,
-  segmentCount: 10,
+  segmentCount: 14,
   keyCount: 300,
   valueBytesMax: 8 * KIB,
 };

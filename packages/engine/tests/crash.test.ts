@@ -64,6 +64,9 @@ test.each<[string, TestSwitches]>([
   ['keeping segments that the manifest needs', { freeBeforeManifest: true }],
   ['the exact ends that the fence names', { ignoreFence: true }],
   ['a second look at records that reclaim moves', { moveBlindly: true }],
+  ['the flush of tables before a checkpoint names them', { publishBeforeTablesFlushed: true }],
+  ['keeping tables until the slot names a version without them', { freeTablesBeforeSlot: true }],
+  ['keeping the log until the memtable is in tables', { cutLogBeforeFlush: true }],
 ])('the crash test notices when this is missing: %s', async (_, switches) => {
   let violation: string | undefined;
   for (let seed = 1; seed <= CATCHING_RUNS_MAX && violation === undefined; seed++) {

@@ -18,7 +18,7 @@ const AREA_OFFSET = 64 * 1024 + 4 * 8 * 1024 + 4096;
 const stride = Number(process.env['DOZO_FAULT_STRIDE'] ?? STRIDE_DEFAULT);
 
 function newLife(seed: string, switches: TestSwitches = {}): FaultLife {
-  return new FaultLife({ seed, keyCount: 260, segmentCount: 14, putShare: 0.9, switches });
+  return new FaultLife({ seed, keyCount: 260, segmentCount: 20, putShare: 0.9, switches });
 }
 
 /** The writes that a whole life makes, in which all the work in the background is done. */

@@ -1,5 +1,5 @@
 /** What the engine does when the device fails, lies or rots, and when another process writes it too. */
-import { SeededRandom, hasCode } from '@dozo/base';
+import { SeededRandom, binaryStringOf, hasCode } from '@dozo/base';
 import { SimulatedDevice } from '@dozo/simulator';
 import type { SimulatedMedium } from '@dozo/simulator';
 import { describe, expect, test } from 'vitest';
@@ -37,16 +37,28 @@ async function closedMedium(
 
 /** Counts keys that read as something else than what was written; damage reported is no lie. */
 async function lies(engine: Engine, state: ReadonlyMap<string, Uint8Array>): Promise<number> {
-  let count = engine.stats().keyCount === state.size ? 0 : 1;
+  let count = 0;
+  for (const name of await namesIn(engine)) if (!state.has(name)) count++;
   for (const [name, value] of state) {
     try {
       const entry = await engine.get(bytes(name));
       if (entry === undefined || Buffer.compare(entry.value, value) !== 0) count++;
     } catch (error) {
-      if (!hasCode(error, 'VALUE_DAMAGED')) throw error;
+      if (!hasCode(error, 'VALUE_DAMAGED', 'INDEX_DAMAGED')) throw error;
     }
   }
   return count;
+}
+
+/** All keys that a scan shows, up to the first damage. */
+async function namesIn(engine: Engine): Promise<string[]> {
+  const names: string[] = [];
+  try {
+    for await (const { key } of engine.scan({}, { values: false })) names.push(binaryStringOf(key));
+  } catch (error) {
+    if (!hasCode(error, 'INDEX_DAMAGED')) throw error;
+  }
+  return names;
 }
 
 async function rotAndRead(
@@ -163,7 +175,7 @@ describe('bit rot', () => {
 
   test('a segment with a damaged live record is never used again', async () => {
     const world = newWorld('damaged segment');
-    const medium = await formattedMedium(world, { segmentCount: 12 });
+    const medium = await formattedMedium(world, { segmentCount: 16 });
     const { engine } = await openOn(world, medium);
     const value = world.random.bytes(3000);
     await engine.apply([{ kind: 'put', key: bytes('victim'), value }]);
@@ -242,8 +254,6 @@ describe('a device that fails', () => {
         });
         expect((await inspectDevice(reader)).newestClaim?.failedFlush?.cause).toContain('EIO');
         const second = await openOn(world, medium);
-        const unknown = state.has('more') ? [] : ['more'];
-        expect(unknown.length + second.engine.stats().keyCount).toBeGreaterThanOrEqual(state.size);
         expect(await lies(second.engine, state)).toBe(0);
         await second.engine.apply([{ kind: 'put', key: bytes('then'), value: bytes('y') }]);
         second.device.halt();

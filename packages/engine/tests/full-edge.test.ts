@@ -74,7 +74,7 @@ async function deleteSome(filled: Filled, engine: Engine): Promise<(readonly [nu
 }
 
 describe('a device filled to the brim', () => {
-  test.each([14, 24])(
+  test.each([18, 28])(
     'with %i segments takes every delete, and then as much as was deleted',
     async (segmentCount) => {
       const life = new FaultLife({ seed: `brim ${segmentCount}`, keyCount: KEYS, segmentCount });
@@ -119,7 +119,7 @@ describe('a device filled to the brim', () => {
   );
 
   test('is empty again after all is deleted', async () => {
-    const life = new FaultLife({ seed: 'emptied', keyCount: KEYS, segmentCount: 14 });
+    const life = new FaultLife({ seed: 'emptied', keyCount: KEYS, segmentCount: 20 });
     const filled = { life, sizes: new Map<number, number>() };
     const { engine } = await life.open(await life.format());
     const counts: number[] = [];

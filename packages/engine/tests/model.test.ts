@@ -22,20 +22,26 @@ test.each(onlySeed === undefined ? SEEDS_DEFAULT : [Number(onlySeed)])(
     expect(violation, `replay with: ${replay}`).toBeUndefined();
     // Otherwise nothing was shown.
     expect(missingWork(counts)).toEqual([]);
+    expect(counts.memtableFlushes).toBeGreaterThan(100);
+    expect(counts.compactions).toBeGreaterThan(20);
+    expect(counts.rangeDeletes).toBeGreaterThan(0);
     expect(counts.crashes).toBeGreaterThan(0);
     expect(counts.reopens).toBeGreaterThan(0);
     expect(counts.snapshotReads).toBeGreaterThan(0);
   },
 );
 
-test.each<[string, TestSwitches]>([
+test.each<[string, TestSwitches, RegExp?]>([
   ['a flush before the acknowledgement', { skipFlush: true }],
   ['a second look at records that reclaim moves', { moveBlindly: true }],
   ['keeping segments that the manifest needs', { freeBeforeManifest: true }],
-])('the model test notices when this is missing: %s', async (_, switches) => {
+  ['keeping deletes until the last level', { dropDeletesEarly: true }, /resurrected/],
+  ['counting each death once', { settleTwice: true }],
+  ['keeping tables that a snapshot still reads', { freeTablesInUse: true }],
+])('the model test notices when this is missing: %s', async (_, switches, words = /./) => {
   let violation: string | undefined;
   for (let seed = 1; seed <= CATCHING_RUNS_MAX && violation === undefined; seed++) {
     violation = (await runModel({ seed, operationCount: OPERATIONS, switches })).violation;
   }
-  expect(violation).toBeDefined();
+  expect(violation).toMatch(words);
 });

@@ -20,7 +20,7 @@ export async function agedLife(
   seed: string,
   switches: TestSwitches = {},
 ): Promise<{ readonly life: FaultLife; readonly medium: SimulatedMedium; readonly area: Area }> {
-  const life = new FaultLife({ seed, switches, keyCount: 220, segmentCount: 14, putShare: 0.9 });
+  const life = new FaultLife({ seed, switches, keyCount: 220, segmentCount: 20, putShare: 0.9 });
   const medium = await life.format();
   const { engine, device } = await life.open(medium);
   await life.write(engine, 700);

@@ -5,8 +5,10 @@ import { blockKindOf } from './fault-life.ts';
 import { BLOCK_BYTES, agedLife, flipAndRead, writtenBlocks } from './rot-run.ts';
 
 /** Kinds of blocks in which a flip must have been told at least once. */
-const BLOCKS = ['group of put', 'group of page', 'inside of DOZOSEG1'];
+const BLOCKS = ['group of put', 'group of page', 'inside of DOZOSEG1', 'inside of DOZOTAB1'];
 const HEADS = ['superblock', 'header of DOZOSEG1', 'group of put', 'group of manifest'];
+/** Flips in tables that must have been told, of those that are tried. */
+const TOLD_IN_TABLES_MIN = 10;
 
 describe('a bit that flips', () => {
   test('in any block of the device is never returned, and what it hit is told', async () => {
@@ -74,6 +76,19 @@ describe('a bit that flips', () => {
     expect(foundCount).toBeGreaterThan(20);
   });
 
+  test('in a table is told', async () => {
+    const { life, medium, area } = await agedLife('rot of tables');
+    const random = new SeededRandom('rot of tables');
+    let toldCount = 0;
+    for (const block of writtenBlocks(medium)) {
+      if (blockKindOf(medium, block, area) !== 'inside of DOZOTAB1') continue;
+      const offset = block + random.below(BLOCK_BYTES);
+      const flip = { offset, mask: 1 << random.below(8), isOpen: random.chance(0.5) };
+      if ((await flipAndRead(life, medium, flip)) !== 'intact') toldCount++;
+    }
+    expect(toldCount).toBeGreaterThan(TOLD_IN_TABLES_MIN);
+  });
+
   test('would be returned if values were not checked', async () => {
     const { life, medium } = await agedLife('rot', { skipReadChecks: true });
     const random = new SeededRandom('rot/unchecked');
@@ -85,5 +100,17 @@ describe('a bit that flips', () => {
       return 'no lie';
     };
     await expect(lie()).rejects.toThrow(/wrong/);
+  });
+
+  test('would be returned if blocks of tables were not checked', async () => {
+    const { life, medium } = await agedLife('rot of tables', { skipTableChecks: true });
+    const lie = async (): Promise<void> => {
+      for (const block of writtenBlocks(medium)) {
+        for (const at of [100, 1500, 3000]) {
+          await flipAndRead(life, medium, { offset: block + at, mask: 2, isOpen: true });
+        }
+      }
+    };
+    await expect(lie()).rejects.toThrow();
   });
 });

@@ -34,3 +34,9 @@ test('the space test notices when space does not come back: a snapshot holds it'
   await expect(run).rejects.toMatchObject({ code: 'DEVICE_FULL' });
   snapshot.close();
 });
+
+test('the space test notices when nothing is settled', async () => {
+  const filled = await filledEngine('unsettled', () => 4 * KIB, { skipSettle: true });
+  const run = overwrite(filled, 20 * filled.device.sizeBytes);
+  await expect(run).rejects.toMatchObject({ code: 'DEVICE_FULL' });
+});

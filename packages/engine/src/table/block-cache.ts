@@ -79,6 +79,13 @@ export interface BlockRequest {
   readonly creditMax: number;
 }
 
+/** How a block is kept that nobody has asked for. */
+export interface AddOptions {
+  readonly creditMax: number;
+  /** Whether another block may go for it. */
+  readonly mayEvict: boolean;
+}
+
 /** See the file comment. */
 export class BlockCache {
   readonly #limitBytes: number;
@@ -160,6 +167,19 @@ export class BlockCache {
       table.pending.set(offset, { blocks, position });
     }
     return blocks;
+  }
+
+  /** Keeps a block, in memory of its own, that nobody has asked for yet: of a table just written. */
+  add(number: number, offset: number, bytes: Uint8Array, options: AddOptions): void {
+    if (!options.mayEvict && !this.hasRoomFor(bytes.length)) return;
+    const table = this.#enter(number);
+    this.#keep(table, offset, bytes, options.creditMax);
+    this.#leave(table);
+  }
+
+  /** Whether a block of that size fits without another one being evicted. */
+  hasRoomFor(sizeBytes: number): boolean {
+    return this.#sizeBytes + sizeBytes + CACHED_BLOCK_OVERHEAD_BYTES <= this.#limitBytes;
   }
 
   /** Forgets a table, which nobody will ask for any more. */

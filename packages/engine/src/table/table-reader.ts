@@ -35,7 +35,7 @@ export interface TableReaderOptions {
   readonly source: TableSource;
   readonly cache: BlockCache;
   readonly counters: Pick<Counters, 'checksumErrorCount' | 'staleReadCount'>;
-  readonly switches?: Pick<TestSwitches, 'skipReadChecks'>;
+  readonly switches?: Pick<TestSwitches, 'skipReadChecks' | 'skipTableChecks'>;
 }
 
 /** Data blocks of a table that lie in a row, unchecked: what one step of a merge takes as a source. */
@@ -204,6 +204,29 @@ export class TableReader implements TableLookup {
       blockStart = blockEnd;
     }
     return { firstBlock, blocks, blockEnds, isLast };
+  }
+
+  /**
+   * Keeps blocks of a table that was just written from `bytes`: its filter and its index, which every
+   * question to it needs, and of its data blocks as many as the cache has room for.
+   */
+  keepWritten(meta: TableMeta, bytes: Uint8Array): void {
+    const cache = this.#cache;
+    const keep = ({ offset, sizeBytes }: BlockPlace, isIndex: boolean): void => {
+      const block = bytes.slice(offset, offset + sizeBytes);
+      const creditMax = isIndex ? INDEX_CREDIT : DATA_CREDIT;
+      cache.add(meta.number, offset, block, { creditMax, mayEvict: isIndex });
+    };
+    keep(meta.filter, true);
+    keep(meta.index, true);
+    const { offset, sizeBytes } = meta.index;
+    const index = bytes.subarray(offset, offset + sizeBytes);
+    const count = blockCountOf(index);
+    for (let number = 0; number < count; number++) {
+      const place = blockPlaceAt(index, number);
+      if (!cache.hasRoomFor(place.sizeBytes)) return;
+      keep(place, false);
+    }
   }
 
   /** Reads all of a table past the cache and checks it: see `verify-table.ts`. */

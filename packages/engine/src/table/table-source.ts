@@ -31,7 +31,7 @@ export interface TableSource extends TableReads {
 export interface CheckedTableSourceOptions {
   readonly source: TableSource;
   readonly counters: Pick<Counters, 'checksumErrorCount' | 'staleReadCount'>;
-  readonly switches?: Pick<TestSwitches, 'skipReadChecks'>;
+  readonly switches?: Pick<TestSwitches, 'skipReadChecks' | 'skipTableChecks'>;
 }
 
 /** See the file comment. */
@@ -43,7 +43,8 @@ export class CheckedTableSource {
   constructor(options: CheckedTableSourceOptions) {
     this.#source = options.source;
     this.#counters = options.counters;
-    this.#isUnchecked = options.switches?.skipReadChecks === true;
+    const { skipReadChecks = false, skipTableChecks = false } = options.switches ?? {};
+    this.#isUnchecked = skipReadChecks || skipTableChecks;
   }
 
   /** One block as it is read first, in memory of its own; undefined when it is not right. */
