@@ -43,6 +43,7 @@ export class Settler {
     if (this.#options.switches?.skipSettle === true) return;
     const names = generation.unsettled;
     generation.unsettled = [];
+    generation.settlingCount += names.length;
     names.sort();
     let at = 0;
     try {
@@ -51,7 +52,8 @@ export class Settler {
         await this.#options.pacer.pause();
       }
     } finally {
-      if (at < names.length) generation.unsettled.push(...names.slice(at));
+      generation.settlingCount -= names.length;
+      for (; at < names.length; at++) generation.unsettled.push(names[at] as string);
     }
   }
 
