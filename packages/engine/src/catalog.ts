@@ -45,8 +45,6 @@ export interface Generation {
   keyCount: number;
   /** Names whose entries may not be settled, in the order in which they came; some may be settled or gone. */
   unsettled: string[];
-  /** How many are taken off that list and are being looked up. */
-  settlingCount: number;
 }
 
 /** What a checkpoint is made of. */
@@ -74,8 +72,6 @@ export class Catalog {
   #active = newGeneration(ORIGIN);
   #flushing: Generation | undefined;
   #version = Version.empty();
-  /** The memtable that the log was replayed into, until it is settled. */
-  #replayed: Generation | undefined;
   #keyCount = 0;
   #nextTableNumber = 1;
   #diedBytes = 0;
@@ -143,21 +139,6 @@ export class Catalog {
   /** Bytes of tables that wait for a checkpoint to be let go. */
   get dyingTableBytes(): number {
     return this.#dyingBytes;
-  }
-
-  /**
-   * Whether it is known what the log hides that was replayed at the start. Before that, a segment may
-   * still count bytes that a later use of it has long overwritten.
-   */
-  get isReplaySettled(): boolean {
-    const replayed = this.#replayed;
-    if (replayed === undefined) return true;
-    const isThere = replayed === this.#active || replayed === this.#flushing;
-    const { memtable, unsettled, settlingCount } = replayed;
-    const isOpen = unsettled.length > 0 || settlingCount > 0 || !memtable.ranges.isEmpty;
-    if (isThere && isOpen) return false;
-    this.#replayed = undefined;
-    return true;
   }
 
   /** What the newest source in memory says of a name. */
@@ -344,11 +325,6 @@ export class Catalog {
     this.#nextTableNumber = nextTableNumber;
   }
 
-  /** Recovery is over. */
-  replayIsOver(): void {
-    this.#replayed = this.#active;
-  }
-
   /** The memtable that still has this very entry for the name. */
   #generationOf(name: string, entry: TreeEntry): Generation | undefined {
     if (this.#active.memtable.get(name) === entry) return this.#active;
@@ -384,14 +360,7 @@ function placedTablesOf(version: Version): PlacedTable[] {
 }
 
 function newGeneration(start: LogPosition): Generation {
-  return {
-    memtable: new MemTable(),
-    start,
-    delta: new Map(),
-    keyCount: 0,
-    unsettled: [],
-    settlingCount: 0,
-  };
+  return { memtable: new MemTable(), start, delta: new Map(), keyCount: 0, unsettled: [] };
 }
 
 function addTo(delta: Map<number, number>, ordinal: number, bytes: number): void {

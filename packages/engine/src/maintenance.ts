@@ -71,8 +71,6 @@ export interface TreeWork {
   requestFlush(): void;
   /** Has the tables of a segment copied elsewhere. */
   requestTableMove(segment: number): void;
-  /** Has it found out soon what the entries of the active memtable hide. */
-  requestSettling(): void;
   /** Whether such work is under way or waits. */
   readonly isBusy: boolean;
   /** How many segments must be available for the compaction that is needed most; 0 when none waits. */
@@ -230,10 +228,6 @@ export class Maintenance {
     const { catalog, geometry, tree } = this.#options;
     // What is under way may free as much as is needed.
     if (!this.#isSpaceLow() || tree.isBusy) return;
-    if (!catalog.isReplaySettled) {
-      tree.requestSettling();
-      return;
-    }
     if (this.#isJudgementDue) {
       this.#isJudgementDue = false;
       this.#judge();

@@ -166,7 +166,6 @@ class Recovery {
         ? new Set<number>()
         : segmentsOf(fences, this.#superblock.geometry.segmentCount);
     this.#catalog.segments.finishRecovery(this.#needed, quarantined);
-    this.#catalog.replayIsOver();
     this.#catalog.segments.setPages(this.#pages);
     return {
       catalog: this.#catalog,

@@ -43,7 +43,6 @@ export class Settler {
     if (this.#options.switches?.skipSettle === true) return;
     const names = generation.unsettled;
     generation.unsettled = [];
-    generation.settlingCount += names.length;
     names.sort();
     let at = 0;
     try {
@@ -52,8 +51,7 @@ export class Settler {
         await this.#options.pacer.pause();
       }
     } finally {
-      generation.settlingCount -= names.length;
-      for (; at < names.length; at++) generation.unsettled.push(names[at] as string);
+      if (at < names.length) generation.unsettled.push(...names.slice(at));
     }
   }
 

@@ -120,10 +120,6 @@ export class TreeKeeper implements TreeWork {
     this.look();
   }
 
-  requestSettling(): void {
-    if (this.#settling === undefined) this.#settleIdle();
-  }
-
   requestTableMove(segment: number): void {
     this.#moveWanted = segment;
     this.look();
@@ -144,8 +140,7 @@ export class TreeKeeper implements TreeWork {
 
   /** Resolves when some work has ended; `undefined` when none is under way that can go on. */
   nextChange(): Promise<void> | undefined {
-    const isWorking =
-      this.#flush !== undefined || this.#work !== undefined || this.#settling !== undefined;
+    const isWorking = this.#flush !== undefined || this.#work !== undefined;
     if (!isWorking || this.#isEnded || this.#options.space.isWaiting) return undefined;
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
@@ -176,7 +171,6 @@ export class TreeKeeper implements TreeWork {
     const mayGoOn = (): boolean => !this.#isEnded && catalog.active === generation;
     this.#settling = settler.settle(generation, mayGoOn).finally(() => {
       this.#settling = undefined;
-      this.#tell();
     });
     await this.#settling;
     if (generation.memtable.ranges.isEmpty || !mayGoOn()) return;
