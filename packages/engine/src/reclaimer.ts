@@ -17,6 +17,7 @@ import type { MaybePromise } from './maybe-promise.ts';
 import type { Pace } from './pacer.ts';
 import { RECORD_PUT, headBytesOf, isValueIntact, valueChecksums } from './record.ts';
 import type { RecordHead } from './record.ts';
+import { decodeSegmentHeader } from './segment-header.ts';
 import { isInline } from './space.ts';
 import { ENTRY_POINTER } from './tree/tree-entry.ts';
 import type { TreeEntry } from './tree/tree-entry.ts';
@@ -96,6 +97,7 @@ export class Reclaimer {
     const { source, catalog } = this.#options;
     const reader = catalog.segments.enter(true);
     try {
+      if (this.#offset === BLOCK_BYTES && (await this.#isUsedAgain())) return undefined;
       while (this.#offset < this.#end && catalog.segments.liveBytesOf(this.segment) > 0) {
         const found = await this.#live(await this.#read(source));
         if (found.moves.length > 0) return found;
@@ -108,6 +110,20 @@ export class Reclaimer {
     } finally {
       catalog.segments.leave(reader, true);
     }
+  }
+
+  /**
+   * Whether the segment has been used again since. After a crash it may still count bytes of records that
+   * had all been moved or overwritten: the log that was replayed says so, once it is settled.
+   */
+  async #isUsedAgain(): Promise<boolean> {
+    const { source } = this.#options;
+    const isOther = (block: Uint8Array): boolean => {
+      const header = decodeSegmentHeader(block) ?? decodeSegmentHeader(block, 'tables');
+      return header !== undefined && header.ordinal !== this.#use.ordinal;
+    };
+    if (!isOther(await source.read(this.segment, 0, BLOCK_BYTES))) return false;
+    return isOther(await source.uncached.read(this.segment, 0, BLOCK_BYTES));
   }
 
   /** Those of some moves that are still live: after entries have gone from one source to another. */
