@@ -115,8 +115,24 @@ export async function openEngine(options: OpenOptions): Promise<Engine> {
     };
     return await openClaimed({ options, superblock, claim, switches, onWrite });
   } catch (error) {
+    const reason = (await fencedMeanwhile(claim, error)) ?? error;
     await giveBack(claim, hasWritten);
-    throw error;
+    throw reason;
+  }
+}
+
+/**
+ * Whoever reads what a successor is already writing over takes it for damage. So before damage is
+ * reported the claim is asked for: `CLAIM_FENCED` if there is a successor.
+ */
+async function fencedMeanwhile(claim: Claim, error: unknown): Promise<unknown> {
+  if (!hasCode(error, 'DEVICE_CORRUPT', 'DEVICE_NEEDS_REPAIR', 'INDEX_DAMAGED')) return undefined;
+  try {
+    await claim.update({});
+    await claim.confirm();
+    return undefined;
+  } catch (claimError) {
+    return hasCode(claimError, 'CLAIM_FENCED') ? claimError : undefined;
   }
 }
 
@@ -154,7 +170,8 @@ async function openClaimed(opening: Opening): Promise<Engine> {
     await refuseDamage({ options, superblock, source, tree, recovered });
   }
   const log = new LogWriter({ device, superblock, claim, clock, recovered, counters, switches });
-  await writeFence(opening, log);
+  const settler = new Settler({ catalog, tree, pacer: new Pacer(clock, counters) });
+  await writeFence(opening, log, () => settler.settle(catalog.active));
   return serve({ opening, recovered, source, tree, log, counters, notices });
 }
 
@@ -347,11 +364,25 @@ async function recoverClaimed({
   return recovered;
 }
 
-/** Reserves, writes the fence, and makes the slot lead to it. */
-async function writeFence(opening: Opening, log: LogWriter): Promise<void> {
+/**
+ * Reserves, writes the fence, and makes the slot lead to it.
+ *
+ * @param settle asked for only when no segment is free: finds out what the replayed entries have replaced.
+ */
+async function writeFence(
+  opening: Opening,
+  log: LogWriter,
+  settle: () => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
   const { claim, options } = opening;
   await log.updateSlot();
   await log.confirmed();
+  if (!log.hasReservedSegment) {
+    // The holder before knew of more dead bytes than its checkpoint says, and counted on their space.
+    await settle();
+    await log.updateSlot();
+    await log.confirmed();
+  }
   if (!log.hasReservedSegment) await makeRoom(opening, log);
   if (!log.hasReservedSegment) throw noSegment(options.device);
   await claim.checkLease();

@@ -144,6 +144,10 @@ class Recovery {
   async run(slot: Slot): Promise<void> {
     const start = await this.#readPointer(slot);
     const { manifest } = start;
+    for (const part of manifest.parts) {
+      const isThere = this.#isPlace(part.segment, part.start, part.end);
+      if (!isThere) throw this.#corruptManifest(start, 'a part of the log lies outside the device');
+    }
     this.#replayer.nextLsn = manifest.nextLsn;
     this.#nextOrdinal = manifest.nextOrdinal;
     this.#checkpoint = manifest.checkpoint;
@@ -239,12 +243,19 @@ class Recovery {
       const content = this.#decode(page, page.offset, () => decodeCheckpointPage(value));
       if (content.kind === 'tables') tables.push(...content.tables);
       else if (content.kind === 'counters') this.#catalog.restoreCounters(content.counters);
-      else for (const row of content.rows) this.#catalog.restoreRow(row);
+      else {
+        for (const row of content.rows) {
+          const isThere = this.#isPlace(row.segment, 0, row.end);
+          const outside = 'it names a piece of log outside the device';
+          if (!isThere) throw this.#corrupt(page.segment, page.offset, outside);
+          this.#catalog.restoreRow(row);
+        }
+      }
     }
-    const { segmentCount } = this.#superblock.geometry;
-    const stray = tables.find(({ meta }) => meta.segment >= segmentCount);
-    const problem =
-      stray === undefined ? this.#catalog.restoreTables(tables) : 'a table lies in no segment';
+    const isOutside = tables.some(
+      ({ meta }) => !this.#isPlace(meta.segment, meta.offset, meta.offset + meta.sizeBytes),
+    );
+    const problem = isOutside ? 'a table lies outside the device' : this.#catalog.restoreTables(tables);
     if (problem !== undefined) {
       const first = manifest.pages[0] ?? { segment: own.segment, offset: 0 };
       throw this.#corrupt(
@@ -253,6 +264,16 @@ class Recovery {
         `the checkpoint contradicts itself: ${problem}`,
       );
     }
+  }
+
+  /** Whether the device has these bytes of a segment. */
+  #isPlace(segment: number, start: number, end: number): boolean {
+    const { segmentCount, segmentStrideBytes } = this.#superblock.geometry;
+    return segment < segmentCount && start <= end && end <= segmentStrideBytes;
+  }
+
+  #corruptManifest({ use, offset }: LogStart, reason: string): EngineError {
+    return this.#corrupt(use.segment, offset, `the manifest contradicts itself: ${reason}`);
   }
 
   async #replayPart(part: LogPart): Promise<void> {

@@ -91,7 +91,7 @@ export class Settler {
         // What a range delete covers is settled with it.
         if (entry?.shadowOrdinal !== SHADOW_UNKNOWN || entry === COVERED) continue;
         const hidden = view.get(name);
-        if (isPromise(hidden)) waiting.push(this.#settleLater(name, entry, hidden));
+        if (isPromise(hidden)) waiting.push(this.#settleLater(generation, name, hidden));
         else catalog.settle(name, entry, hidden);
       }
       if (waiting.length > 0) await Promise.all(waiting);
@@ -101,11 +101,14 @@ export class Settler {
   }
 
   async #settleLater(
+    { memtable }: Generation,
     name: string,
-    entry: TreeEntry,
     hidden: Promise<TreeEntry | undefined>,
   ): Promise<void> {
-    this.#options.catalog.settle(name, entry, await unlessDamaged(hidden));
+    const found = await unlessDamaged(hidden);
+    // Another one may have taken its place meanwhile, which hides the same and is in no list.
+    const entry = memtable.get(name);
+    if (entry !== undefined && entry !== COVERED) this.#options.catalog.settle(name, entry, found);
   }
 }
 

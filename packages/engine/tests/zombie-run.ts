@@ -14,7 +14,7 @@
  * What is checked: what B serves from is a state of A's log with everything that A had been told before
  * the pause; from then on B and its successor show exactly what B was given; verify finds nothing.
  */
-import { SeededRandom, binaryStringOf, equalBytes } from '@dozo/base';
+import { SeededRandom, binaryStringOf, equalBytes, sleep } from '@dozo/base';
 import type { ClaimSwitches } from '@dozo/claim';
 import { PageCache, SimulatedClock, SimulatedDevice, SimulatedProcess } from '@dozo/simulator';
 import type { OperationEvent, SimulatedMedium } from '@dozo/simulator';
@@ -50,8 +50,13 @@ export interface ZombieRunResult {
 
 /** Every lock and every look at a clock switched off; what is left is the layout. */
 const BLIND: ClaimSwitches = { skipBeats: true, skipLeaseCheck: true };
+const RING_OFFSET = 64 * KIB;
+const RING_SLOT_COUNT = 8;
+const SLOT_BYTES = 8 * KIB;
 const TIMES = { beatIntervalMs: 100, leaseMs: 400 };
 const TURNS_MAX = 40;
+/** By then a zombie has done all that it can, in virtual time. */
+const ZOMBIE_MS_MAX = 10_000;
 
 /** Runs one seed. */
 export async function runZombie(options: ZombieRunOptions): Promise<ZombieRunResult> {
@@ -110,19 +115,18 @@ class ZombieRun {
     if (this.#random.chance(0.5)) await this.#readAll(medium, cacheB);
     const before = await this.#pauseInMidWrite(a, writerA);
     const jobsBefore = tableJobsOf(a.engine);
+    // One that hears that it is fenced leaves a part of what it may still write.
+    if (isBlind && this.#random.chance(0.6)) this.#hangLooks(a.device);
 
-    // A goes on at some operation of B: while it recovers, or when it serves.
-    const resumeAt = this.#random.below(this.#random.chance(0.5) ? 60 : 400);
     const switches = this.#options.successor ?? {};
-    const b = await this.#start(medium, 'beta', cacheB, switches, ({ index }) => {
-      // One that beats would be waited for, and rightly.
-      if (isBlind && index === resumeAt) a.process.resume();
-    });
+    // One that beats would be waited for, and rightly.
+    const turns = isBlind ? this.#turnsOf(a.process) : undefined;
+    const b = await this.#start(medium, 'beta', cacheB, switches, turns);
     const knowledge = { ...writerA.knowledge(), acknowledgedCount: before.acknowledgedCount };
     const base = await this.#until(compare(b.engine, knowledge, 'B after its recovery'));
     const zombie = writeOn(a.engine, writerA);
     const writerB = new Workload(base, this.#random, this.#shape);
-    await this.#until(writerB.run(b.engine, 40 + this.#random.below(200)));
+    await this.#until(writerB.run(b.engine, 40 + this.#random.below(400)));
     a.process.resume();
     const state = writerB.finalState();
     await this.#until(compareExactly(b.engine, state, 'B with a zombie beside it'));
@@ -133,7 +137,7 @@ class ZombieRun {
     await this.#until(compareExactly(c.engine, state, 'a restart of B'));
     const writerC = new Workload(state, this.#random, this.#shape);
     await this.#until(writerC.run(c.engine, 40));
-    await this.#until(zombie);
+    await this.#until(Promise.race([zombie, sleep(this.#clock, ZOMBIE_MS_MAX)]));
     await this.#until(compareExactly(c.engine, writerC.finalState(), 'the restart after a while'));
     this.done = {
       zombieBatches: writerA.knowledge().acknowledgedCount - before.acknowledgedCount,
@@ -159,15 +163,42 @@ class ZombieRun {
     return writer.knowledge();
   }
 
+  /** Looks at the ring hang from now on: the process is never told anything, and writes while it may. */
+  #hangLooks(device: SimulatedDevice): void {
+    const ringEnd = RING_OFFSET + RING_SLOT_COUNT * SLOT_BYTES;
+    const read = device.readUncached.bind(device);
+    device.readUncached = (offset, into) =>
+      offset < ringEnd ? new Promise<void>(() => undefined) : read(offset, into);
+  }
+
+  /**
+   * Continues the zombie at some operation of B, while that recovers or when it serves. Half of them go on
+   * in turns from then on: what they may still write must last for as long as B works, and B meets it
+   * wherever it has come to.
+   */
+  #turnsOf(zombie: SimulatedProcess): (event: OperationEvent) => void {
+    const inTurns = this.#random.chance(0.5);
+    const random = this.#random.derive('turns');
+    let nextAt = random.below(random.chance(0.5) ? 60 : 400);
+    let isGoing = false;
+    return ({ index, phase }) => {
+      if (phase !== 'begin' || index < nextAt) return;
+      isGoing = !isGoing;
+      if (isGoing) zombie.resume();
+      else zombie.pause();
+      nextAt = inTurns ? index + 1 + random.below(isGoing ? 6 : 120) : Number.POSITIVE_INFINITY;
+    };
+  }
+
   async #formatted(): Promise<SimulatedMedium> {
-    const medium = mediumFor({ ...this.#shape, ringSlotCount: 8 });
+    const medium = mediumFor({ ...this.#shape, ringSlotCount: RING_SLOT_COUNT });
     const device = new SimulatedDevice(medium, { clock: this.#clock, seed: 'format' });
     await formatDevice({
       device,
       clock: this.#clock,
       random: this.#random,
       segmentPayloadBytes: this.#shape.segmentPayloadBytes,
-      ringSlotCount: 8,
+      ringSlotCount: RING_SLOT_COUNT,
       ...TIMES,
     });
     await device.close();
