@@ -275,12 +275,14 @@ export class Maintenance {
 
   #emptiest(): number | undefined {
     const { segments, generation } = this.#options.catalog;
+    const mayMoveTables = segments.availableCount >= neededSegments('compaction');
     let best: number | undefined;
     let bestBytes = Number.POSITIVE_INFINITY;
     for (let segment = 0; segment < segments.count; segment++) {
       if (!segments.isClosed(segment)) continue;
       if (segments.isNeeded(segment) || segments.isDamaged(segment)) continue;
       if (this.#emptied.get(segment) === generation) continue;
+      if (!mayMoveTables && segments.kindOf(segment) === 'tables') continue;
       // What is moved out of it gains no space before its quarantine ends.
       if (segments.isQuarantined(segment)) continue;
       const liveBytes = segments.liveBytesOf(segment);

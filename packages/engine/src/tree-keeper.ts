@@ -64,6 +64,8 @@ export class TreeKeeper implements TreeWork {
   #isFlushWanted = false;
   #moveWanted: number | undefined;
   #wantedSegmentCount = 0;
+  /** With so many segments available a compaction was begun that did not have room, and was given up. */
+  #triedCount = 0;
   /** A table that is needed for it is damaged. */
   #isCompactionBroken = false;
   #logBytesAtRotation = 0;
@@ -272,7 +274,10 @@ export class TreeKeeper implements TreeWork {
     const wantedCount = Math.ceil(job.inputBytes / geometry.segmentPayloadBytes) + least;
     if (availableCount >= wantedCount) return true;
     // Writers wait for it: better to try, and to give it up if the room does not come.
-    if (this.isStalled && availableCount >= least) return true;
+    if (this.isStalled && availableCount >= Math.max(least, this.#triedCount + 1)) {
+      this.#triedCount = availableCount;
+      return true;
+    }
     this.#wantedSegmentCount = wantedCount;
     return false;
   }
@@ -288,6 +293,7 @@ export class TreeKeeper implements TreeWork {
           switches.dropDeletesEarly === true ? { ...job, dropsDeletes: true } : job,
         );
     if (tables === undefined) return;
+    this.#triedCount = 0;
     const remove = inputs.map(({ number }) => number);
     const version = catalog.version.withChange({
       add: [{ level: job.outputLevel, tables }],
