@@ -128,6 +128,43 @@ describe('a device filled to the brim', () => {
     },
   );
 
+  test('refuses even deletes only while a snapshot keeps what was freed, and loses nothing by it', async () => {
+    const life = new FaultLife({ seed: 'held', keyCount: KEYS, segmentCount: 20 });
+    const filled = { life, sizes: new Map<number, number>(), keyCount: KEYS };
+    const medium = await life.format();
+    const { engine, device } = await life.open(medium);
+    await fill(filled, engine);
+    const snapshot = engine.snapshot();
+    const refusals: unknown[] = [];
+    const note = (error: unknown): boolean => {
+      if (isFull(error)) refusals.push(error);
+      return isFull(error);
+    };
+    for (let round = 0; round < 2000 && refusals.length === 0; round++) {
+      // The same few keys again and again: nearly all that is written dies.
+      const keyIndex = [...filled.sizes.keys()][round % 20] ?? 0;
+      await life.apply(engine, [{ kind: 'delete', keyIndex }], note);
+      if (refusals.length > 0) break;
+      const sizeBytes = filled.sizes.get(keyIndex) ?? 0;
+      const isPutBack = (error: unknown): boolean => isFull(error);
+      await life.apply(engine, [{ kind: 'put', keyIndex, sizeBytes }], isPutBack);
+    }
+    expect(refusals).toHaveLength(1);
+    expect(String(refusals[0])).toContain('snapshots and scans');
+    // Cut off in that state it opens, with all that there was.
+    const fork = medium.crash(life.random);
+    const again = await life.open(fork);
+    expect((await life.readAll(again.engine)).refusedCount).toBe(0);
+    again.device.halt();
+    snapshot.close();
+    for (const keyIndex of filled.sizes.keys()) {
+      await life.apply(engine, [{ kind: 'delete', keyIndex }]);
+    }
+    expect((await life.readAll(engine)).refusedCount).toBe(0);
+    await engine.close();
+    await device.close();
+  });
+
   test.each<[string, number, (life: FaultLife) => number]>([
     ['all sizes', KEYS, drawBytes],
     ['sizes that stand in the index', 5 * KEYS, ({ random }) => 200 + random.below(300)],
