@@ -215,11 +215,16 @@ export class Admission {
 
   /** The error that says how full the device is. */
   full(neededBytes: number, load: QueueLoad): EngineError {
-    const { path } = this.#options;
+    const { path, catalog } = this.#options;
     const availableBytes = this.availableBytes(load);
+    const { retiredCount } = catalog.segments;
+    const isHeld = neededBytes <= availableBytes && retiredCount > 0;
     return new EngineError(
-      `Writing to ${path}: the device is full. ${neededBytes} bytes are needed, ${availableBytes} ` +
-        'are available. Delete something, or add space.',
+      isHeld
+        ? `Writing to ${path}: the device is full. ${retiredCount} segments hold nothing any more but ` +
+            'what open snapshots and scans may read. Close these, then try again.'
+        : `Writing to ${path}: the device is full. ${neededBytes} bytes are needed, ` +
+            `${availableBytes} are available. Delete something, or add space.`,
       { code: 'DEVICE_FULL', path, neededBytes, availableBytes },
     );
   }

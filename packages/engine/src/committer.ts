@@ -482,6 +482,8 @@ export class Committer {
   /** Nothing can be written now: waits for what may change that, or refuses the batch at the head. */
   async #waitForSpace(): Promise<void> {
     const { catalog, keeper } = this.#options;
+    // Something has come or ended since the last look, such as a compaction that wants a checkpoint.
+    if (this.#isWanted) return;
     const changes = [keeper.nextChange(), catalog.segments.nextRelease()].filter(
       (change) => change !== undefined,
     );
@@ -493,7 +495,7 @@ export class Committer {
     const woken = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
-    if (!this.#isWanted) await Promise.race([...changes, woken]);
+    await Promise.race([...changes, woken]);
     this.#wake = undefined;
   }
 

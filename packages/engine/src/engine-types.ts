@@ -265,11 +265,16 @@ export interface Engine {
    * Batches become visible in the order of the calls. The call takes what it needs of the queue at
    * once: with more than `QUEUED_BYTES_MAX` waiting it resolves later, it never drops.
    *
-   * Rejects with `DEVICE_FULL` (nothing was written; deletes alone are still taken),
-   * `KEY_TOO_LONG`, `VALUE_TOO_LARGE`, `BATCH_TOO_LARGE`, `QUEUE_FULL`, `ENGINE_CLOSED` (nothing
-   * was written), `ENGINE_FAILED` (a write or flush failed: outcome unknown, the engine is done),
-   * `ENGINE_FENCED` and `ENGINE_CLAIM_LOST` (the engine is done; `isOutcomeKnown` says whether the
-   * batch was certainly not written).
+   * Rejects with `DEVICE_FULL` (nothing was written). A batch that leaves no more than there was, deletes
+   * above all, is taken on a full device too, with one exception: while a snapshot or a scan is open,
+   * what is freed after its begin cannot be used again, and once the reserve is used up by that, deletes
+   * are refused until it is closed; the message says so. What deletes free is available at once where it
+   * lies in the log, and where it stands in the index when that has been compacted.
+   *
+   * Rejects as well with `KEY_TOO_LONG`, `VALUE_TOO_LARGE`, `BATCH_TOO_LARGE`, `QUEUE_FULL`,
+   * `ENGINE_CLOSED` (nothing was written), `ENGINE_FAILED` (a write or flush failed: outcome unknown, the
+   * engine is done), `ENGINE_FENCED` and `ENGINE_CLAIM_LOST` (the engine is done; `isOutcomeKnown` says
+   * whether the batch was certainly not written).
    */
   apply(batch: Batch): Promise<Lsn>;
 

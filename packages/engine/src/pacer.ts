@@ -1,9 +1,9 @@
 /**
  * Lets others have the event loop while background work goes on.
  *
- * Work is done in small pieces, and `pause` is awaited between them: it costs nothing until
- * `STEP_MS_MAX` have passed since the last turn, or many pieces have been done, and then waits for one. The longest piece that was seen
- * stands in the counters.
+ * Work is done in small pieces, and `pause` is awaited between them: it costs nothing until `STEP_MS_MAX`
+ * of work have been done since the last turn, or many pieces, and then waits for one. What the work waits
+ * for itself, through `wait`, does not count. The longest that was seen stands in the counters.
  */
 import type { Clock } from '@dozo/base';
 import type { Counters } from './counters.ts';
@@ -16,6 +16,8 @@ const PAUSES_MAX = 64;
 export interface Pace {
   /** To be called after something was waited for: the piece begins now. */
   begin(): void;
+  /** Waits for something that is no work of this thread, such as a read of the device. */
+  wait<Result>(promise: Promise<Result>): Promise<Result>;
   /** Waits for a turn of the event loop if it is time. */
   pause(): Promise<void>;
 }
@@ -23,6 +25,7 @@ export interface Pace {
 /** For work that nobody else waits for: never pauses. */
 export const UNPACED: Pace = {
   begin: () => undefined,
+  wait: (promise) => promise,
   pause: () => Promise.resolve(),
 };
 
@@ -31,6 +34,8 @@ export class Pacer implements Pace {
   readonly #clock: Clock;
   readonly #counters: Counters;
   #sinceMs: number;
+  /** Work since the last turn, up to the last wait. */
+  #workedMs = 0;
   #pauseCount = 0;
 
   constructor(clock: Clock, counters: Counters) {
@@ -41,12 +46,22 @@ export class Pacer implements Pace {
 
   begin(): void {
     this.#sinceMs = this.#clock.monotonicMs();
+    this.#workedMs = 0;
     this.#pauseCount = 0;
+  }
+
+  async wait<Result>(promise: Promise<Result>): Promise<Result> {
+    this.#workedMs += this.#clock.monotonicMs() - this.#sinceMs;
+    try {
+      return await promise;
+    } finally {
+      this.#sinceMs = this.#clock.monotonicMs();
+    }
   }
 
   async pause(): Promise<void> {
     this.#pauseCount++;
-    const workedMs = this.#clock.monotonicMs() - this.#sinceMs;
+    const workedMs = this.#workedMs + this.#clock.monotonicMs() - this.#sinceMs;
     if (workedMs < STEP_MS_MAX && this.#pauseCount < PAUSES_MAX) return;
     this.#note(workedMs);
     await this.#clock.turn();

@@ -164,7 +164,9 @@ export class Reclaimer {
     for (let at = 0; at < candidates.length; at += LOOKUPS_AT_ONCE) {
       const some = candidates.slice(at, at + LOOKUPS_AT_ONCE);
       const found = some.map(({ name }) => this.#options.lookUp(name));
-      const entries = found.some((entry) => isPromise(entry)) ? await Promise.all(found) : found;
+      const entries = found.some((entry) => isPromise(entry))
+        ? await pacer.wait(Promise.all(found.map((entry) => Promise.resolve(entry))))
+        : found;
       for (const [index, candidate] of some.entries()) {
         const entry = entries[index] as TreeEntry | undefined;
         if (entry === undefined || !isAt(entry, this.#use.ordinal, candidate.offset)) continue;

@@ -45,6 +45,7 @@ export class Settler {
     generation.unsettled = [];
     names.sort();
     let at = 0;
+    this.#options.pacer.begin();
     try {
       for (; at < names.length && mayGoOn(); at += LOOKUPS_AT_ONCE) {
         await this.#settleSome(generation, names.slice(at, at + LOOKUPS_AT_ONCE));
@@ -61,10 +62,14 @@ export class Settler {
     let keyCount = 0;
     const { catalog, pacer } = this.#options;
     const epoch = catalog.segments.enter(false);
+    pacer.begin();
     try {
       const view = this.#options.tree.below(generation);
       for (const { from, to } of generation.memtable.ranges.list()) {
-        for await (const rows of view.entries({ from, to, reverse: false })) {
+        const pages = view.entries({ from, to, reverse: false })[Symbol.asyncIterator]();
+        for (;;) {
+          const { value: rows, done } = await pacer.wait(pages.next());
+          if (done === true) break;
           keyCount += rows.length;
           addPointers(pointers, rows);
           await pacer.pause();
@@ -94,7 +99,7 @@ export class Settler {
         if (isPromise(hidden)) waiting.push(this.#settleLater(generation, name, hidden));
         else catalog.settle(name, entry, hidden);
       }
-      if (waiting.length > 0) await Promise.all(waiting);
+      if (waiting.length > 0) await this.#options.pacer.wait(Promise.all(waiting));
     } finally {
       catalog.segments.leave(epoch, true);
     }

@@ -11,7 +11,10 @@ import { runCrashes } from './crash-run.ts';
 const CRASH_POINTS_MIN = 10_000;
 /** In each kind of work, of the usual number of runs. */
 const CRASH_POINTS_OF_PHASE_MIN = 50;
-const RUNS_DEFAULT = 30;
+/** Of the other kinds of runs there is one for so many of the usual ones. */
+const RUNS_PER_FULL = 10;
+const RUNS_PER_DISCARDING = 6;
+const RUNS_DEFAULT = 18;
 /** A check that needs more seeds than this to notice a missing mechanism is too weak. */
 const CATCHING_RUNS_MAX = 25;
 
@@ -41,7 +44,7 @@ test('after a crash at any operation every acknowledged batch is there, each who
 }, 3_600_000);
 
 test('after a crash at any operation on a full disk nothing is lost either', async () => {
-  const runCount = Math.ceil((setting('DOZO_CRASH_RUNS') ?? RUNS_DEFAULT) / 10);
+  const runCount = Math.ceil((setting('DOZO_CRASH_RUNS') ?? RUNS_DEFAULT) / RUNS_PER_FULL);
   const from = setting('DOZO_CRASH_FROM') ?? 1;
   for (let seed = from; seed < from + runCount; seed++) {
     const { violation, refusedCount } = await runCrashes({ seed, isFull: true, agingBatches: 400 });
@@ -51,7 +54,7 @@ test('after a crash at any operation on a full disk nothing is lost either', asy
 }, 3_600_000);
 
 test('discarding what is free loses nothing in a crash', async () => {
-  for (let seed = 1; seed <= RUNS_DEFAULT / 6; seed++) {
+  for (let seed = 1; seed <= RUNS_DEFAULT / RUNS_PER_DISCARDING; seed++) {
     const { violation } = await runCrashes({ seed, discards: true });
     expect(violation, `seed ${String(seed)}`).toBeUndefined();
   }

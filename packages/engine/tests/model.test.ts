@@ -34,7 +34,6 @@ test.each(onlySeed === undefined ? SEEDS_DEFAULT : [Number(onlySeed)])(
 test.each<[string, TestSwitches, RegExp?]>([
   ['a flush before the acknowledgement', { skipFlush: true }],
   ['a second look at records that reclaim moves', { moveBlindly: true }],
-  ['keeping segments that the manifest needs', { freeBeforeManifest: true }],
   ['keeping deletes until the last level', { dropDeletesEarly: true }, /resurrected/],
   ['counting each death once', { settleTwice: true }],
   ['keeping tables that a snapshot still reads', { freeTablesInUse: true }],
