@@ -4,6 +4,7 @@ import { PageCache, SimulatedDevice, SimulatedProcess } from '@dozo/simulator';
 import type { OperationEvent, SimulatedMedium } from '@dozo/simulator';
 import { expect, test } from 'vitest';
 import { discardLengthOf } from '../src/discarder.ts';
+import { OPEN_TABLE_SEGMENTS_MAX } from '../src/limits.ts';
 import { formatDevice, inspectDevice, openEngine } from '../src/index.ts';
 import type { Engine } from '../src/index.ts';
 import type { TestSwitches } from '../src/test-switches.ts';
@@ -138,7 +139,8 @@ test('only what the durable slot reserves is ever discarded, and a batch a beat'
       });
       const { newestClaim } = await inspectDevice(device);
       expect(newestClaim?.reservation).toContain(segment);
-      expect(newestClaim?.reservation.length).toBeLessThanOrEqual(LEFT_COUNT + discardLengthOf(40));
+      const lengthMax = LEFT_COUNT + OPEN_TABLE_SEGMENTS_MAX + discardLengthOf(SHAPE.segmentCount);
+      expect(newestClaim?.reservation.length).toBeLessThanOrEqual(lengthMax);
     }
     const batch = discardLengthOf(SHAPE.segmentCount);
     for (const [index, { atMs }] of seen.entries()) {
@@ -189,7 +191,7 @@ test('a device that takes no discards is asked once', async () => {
   await world.clock.runUntil(run());
 });
 
-const [KEYS, WRITES] = [68, 160];
+const [KEYS, WRITES] = [62, 160];
 
 test('a device that hangs in a discard for ever keeps no put from being taken that fits', async () => {
   const world = newWorld('slow');
@@ -302,7 +304,7 @@ async function discardsLate(seed: number, zombie: TestSwitches): Promise<number>
     const holder = { ...HOLDER, host: 'beta', bootId: 'boot of beta' };
     const engine = await openEngine({ device: deviceB, clock, random, holder, wait: true });
     // Again and again, so that every segment has been used that may be.
-    for (let round = 0; round < 3; round++) await fill(engine, 62);
+    for (let round = 0; round < 3; round++) await fill(engine, 50);
     process.resume();
     await clock.advance(20 * TIMES.beatIntervalMs);
     expect(lateCount).toBeGreaterThan(0);

@@ -12,7 +12,7 @@ test('recovery knows where every segment with live records ends', async () => {
   // Without its end a segment cannot be emptied any more.
   for (let seed = 0; seed <= 40; seed += 10) {
     const world = newWorld(`rowend ${String(seed)}`);
-    const medium = await formattedMedium(world, { segmentCount: 8 });
+    const medium = await formattedMedium(world, { segmentCount: 14 });
     const { engine, device } = await openOn(world, medium);
     for (let index = 0; index < 200 + seed * 3; index++) {
       const key = bytes(`k${String(world.random.below(seed % 3 === 0 ? 20 : 60))}`);

@@ -368,7 +368,8 @@ describe('pages that are from before another machine wrote', () => {
     a.process.kill();
     const b = await start('beta', { cache, deadByWord: () => true });
     expect((await until(b.engine.get(bytes('k6'))))?.sizeBytes).toBe(4000);
-    expect(b.engine.stats().staleReadCount).toBe(1);
+    // The record, and of its table the index, the filter and a block.
+    expect(b.engine.stats().staleReadCount).toBe(4);
     expect((await until(contentOf(b.engine))).size).toBe(60);
     expect((await until(b.engine.verify())).damages).toEqual([]);
     expect(b.engine.stats().staleReadCount).toBeGreaterThan(100);
@@ -377,6 +378,7 @@ describe('pages that are from before another machine wrote', () => {
       const key = `k${String(3 * random.below(20) + 1 + (index % 2))}`;
       await until(put(b.engine, key, random.bytes(4000)));
     }
+    await clock.advance(1000);
     expect(b.engine.stats()).toMatchObject({ checksumErrorCount: 0, keyCount: 60 });
     expect(b.engine.stats().bytesMoved).toBeGreaterThan(0);
     expect((await until(b.engine.get(bytes('k6'))))?.sizeBytes).toBe(4000);
