@@ -176,6 +176,12 @@ export const FENCES_MAX = 24;
 export const NOTE_KEYS_MAX = 4;
 export const NOTE_KEY_BYTES_MAX = 64;
 
+/** Segments of the log that a repair looks for manifests in: the replayed ones, and some more. */
+export const REPAIR_USES_MAX = 64;
+
+/** Keys that one repair drops or lists as come back: bounds its memory. Another run takes the rest. */
+export const REPAIR_KEYS_MAX = 1_000_000;
+
 /** Damages that one report lists; more are counted and not listed. */
 export const DAMAGES_LISTED_MAX = 10_000;
 

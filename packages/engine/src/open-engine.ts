@@ -86,7 +86,7 @@ export interface OpenedRing {
 type Death = Pick<ZombieNote, 'identity' | 'proof'>;
 
 /** An engine on its way, from the claim on. */
-interface Opening {
+export interface Opening {
   readonly options: OpenOptions;
   readonly superblock: Superblock;
   readonly claim: Claim;
@@ -136,7 +136,8 @@ async function fencedMeanwhile(claim: Claim, error: unknown): Promise<unknown> {
   }
 }
 
-function acquire(options: OpenOptions, superblock: Superblock): Promise<Claim> {
+/** Takes the claim of a device. Rejects as `acquireClaim` does. */
+export function acquire(options: OpenOptions, superblock: Superblock): Promise<Claim> {
   const { device, clock, random, holder, wait, onProgress, signal, deadByWord } = options;
   const switches = options.testSwitches?.claimSwitches;
   const { beatIntervalMs, leaseMs, isLocal } = superblock;
@@ -369,7 +370,7 @@ async function recoverClaimed({
  *
  * @param settle asked for only when no segment is free: finds out what the replayed entries have replaced.
  */
-async function writeFence(
+export async function writeFence(
   opening: Opening,
   log: LogWriter,
   settle: () => Promise<void> = () => Promise.resolve(),
@@ -498,7 +499,8 @@ async function refuseDamage(parts: {
   );
 }
 
-function noSegment(device: Device): EngineError {
+/** No segment is free to go on in. */
+export function noSegment(device: Device): EngineError {
   return new EngineError(
     `Opening ${device.path}: no free segment is left for the log to go on in. Either earlier holders ` +
       'that are not proved dead have reserved the last ones (`dozo device show` lists them; once it is ' +

@@ -21,6 +21,7 @@ import { isGrowUnfinished, isSameSuperblock, readBothSuperblocks } from './read-
 import { readPage, seedOf } from './recovery.ts';
 import { decodeSegmentHeader } from './segment-header.ts';
 import type { Superblock } from './superblock.ts';
+import type { TableMeta } from './table/table-meta.ts';
 import type { TableSalvage } from './table/table-salvage.ts';
 import type { TreeAccess } from './tree-access.ts';
 import { readUnlessBroken, verifyValues } from './verify-values.ts';
@@ -44,6 +45,10 @@ export interface VerifyOptions {
   readonly assertServing?: () => void;
   /** Told of each place that was right only past the page cache. */
   readonly onStaleRead?: () => void;
+  /** Told of every damage, also of those that are too many for the report. */
+  readonly onDamage?: (damage: Damage) => void;
+  /** Told what can still be had of each damaged table. */
+  readonly onSalvage?: (table: TableMeta, salvage: TableSalvage) => void;
 }
 
 /** Verifies. The caller has entered the table of segments. Rejects with the signal's reason. */
@@ -208,8 +213,10 @@ class Verification {
       this.#stopIfUnwanted();
       const { damages, salvage } = await tree.tables.verify(meta);
       for (const damage of damages) this.#report(damage);
-      if (salvage !== undefined) this.#salvages.set(meta.number, salvage);
       this.#count(meta.sizeBytes);
+      if (salvage === undefined) continue;
+      this.#salvages.set(meta.number, salvage);
+      this.#options.onSalvage?.(meta, salvage);
     }
   }
 
@@ -266,6 +273,7 @@ class Verification {
   }
 
   #report(damage: Damage): void {
+    this.#options.onDamage?.(damage);
     if (this.#damages.length < DAMAGES_LISTED_MAX) this.#damages.push(damage);
   }
 }

@@ -1,0 +1,208 @@
+/**
+ * Writes what a repair has come to: the damaged tables anew, the rest as a table of level 0, and a
+ * checkpoint of all of it. Nobody else uses the log meanwhile, so it goes step by step.
+ */
+import { assert } from '@dozo/base';
+import type { Clock, Device } from '@dozo/base';
+import type { Claim } from '@dozo/claim';
+import { CheckpointWriter } from './checkpoint-writer.ts';
+import { newCounters } from './counters.ts';
+import { flushMemtable } from './flush-job.ts';
+import type { TableJobOptions } from './flush-job.ts';
+import { CACHE_BYTES_DEFAULT, CHECKPOINT_PAGE_BYTES } from './limits.ts';
+import { LogSource } from './log-walk.ts';
+import { LogWriter } from './log-writer.ts';
+import type { FinishedCheckpoint } from './log-writer.ts';
+import { noSegment } from './open-engine.ts';
+import { UNPACED } from './pacer.ts';
+import { RECORD_CHECKPOINT_PAGE, recordBytesOf, valueChecksums } from './record.ts';
+import type { Recovered } from './recovery.ts';
+import { repairedStart } from './repair-catalog.ts';
+import type { Examination } from './repair-plan.ts';
+import { Settler } from './settler.ts';
+import { neededSegments } from './space.ts';
+import type { Superblock } from './superblock.ts';
+import { TableSpace } from './table-space.ts';
+import { TableBuilder } from './table/table-builder.ts';
+import { tableSeedOf } from './table/table-format.ts';
+import type { TableMeta } from './table/table-meta.ts';
+import type { TableSalvage } from './table/table-salvage.ts';
+import { TreeAccess } from './tree-access.ts';
+import { treeSettingsOf } from './tree-settings.ts';
+
+export interface RepairWriterOptions {
+  readonly device: Device;
+  readonly clock: Clock;
+  readonly superblock: Superblock;
+  readonly claim: Claim;
+  readonly recovered: Recovered;
+  readonly examination: Examination;
+}
+
+const EMPTY = new Uint8Array(0);
+
+/** See the file comment. */
+export class RepairWriter {
+  /** The log, for the fence, which comes first. */
+  readonly log: LogWriter;
+  readonly #options: RepairWriterOptions;
+  readonly #recovered: Recovered;
+  readonly #space: TableSpace;
+  readonly #counters = newCounters();
+  /** Why no table can be written any more. */
+  #failure: unknown;
+
+  constructor(options: RepairWriterOptions) {
+    this.#options = options;
+    const { device, clock, superblock, claim, recovered, examination } = options;
+    const switches = {};
+    const counters = this.#counters;
+    this.#recovered = repairedStart(recovered, examination);
+    const { catalog } = this.#recovered;
+    this.log = new LogWriter({
+      ...{ device, superblock, claim, clock, counters, switches },
+      recovered: this.#recovered,
+    });
+    this.#space = new TableSpace({
+      ...{ device, superblock, claim, catalog, log: this.log, counters, switches },
+      onWait: () => {
+        void this.#findSegment();
+      },
+      assertServing: () => {
+        if (this.#failure !== undefined) throw this.#failure as Error;
+      },
+    });
+  }
+
+  /** Does everything behind the fence, and gives the claim back. */
+  async run(): Promise<void> {
+    await this.#rewriteTables();
+    await this.#flush();
+    await this.#writeCheckpoint();
+    await this.log.release();
+  }
+
+  async #rewriteTables(): Promise<void> {
+    const { catalog } = this.#recovered;
+    const { salvages } = this.#options.examination;
+    const dead: TableMeta[] = [];
+    const gone: number[] = [];
+    const written = new Map<number, TableMeta>();
+    for (const table of catalog.version.tables()) {
+      const salvage = salvages.get(table.number);
+      if (salvage === undefined) continue;
+      dead.push(table);
+      const rewritten = await this.#rewriteTable(table, salvage);
+      if (rewritten === undefined) gone.push(table.number);
+      else written.set(table.number, rewritten);
+    }
+    if (dead.length === 0) return;
+    const version = catalog.version.withChange({ add: [], remove: gone }).withPlaces(written);
+    catalog.installChange(version, dead);
+  }
+
+  /** Writes a table with what is left of one; undefined when that is nothing. */
+  async #rewriteTable(table: TableMeta, { ranges }: TableSalvage): Promise<TableMeta | undefined> {
+    const { lenient } = this.#options.examination;
+    const number = this.#recovered.catalog.takeTableNumber();
+    const seed = tableSeedOf(this.log.seed, number);
+    const builder = new TableBuilder({ number, seed, targetBytes: table.sizeBytes });
+    const cursor = lenient.cursor(table, { from: '', reverse: false, readAhead: false });
+    for (;;) {
+      const step = cursor.next();
+      const isThere = typeof step === 'boolean' ? step : await step;
+      if (!isThere) break;
+      builder.add(cursor.key, cursor.entry);
+    }
+    if (builder.isEmpty && ranges.isEmpty) return undefined;
+    const { bytes, content } = builder.finish(ranges);
+    return this.#space.write(bytes, content, neededSegments('checkpoint'), true);
+  }
+
+  /** The log that was replayed, and what is dropped. */
+  async #flush(): Promise<void> {
+    const { device, superblock, clock } = this.#options;
+    const { geometry } = superblock;
+    const { catalog } = this.#recovered;
+    const tree = new TreeAccess({
+      catalog,
+      source: new LogSource(device, geometry),
+      cacheBytes: CACHE_BYTES_DEFAULT,
+      counters: this.#counters,
+      switches: {},
+      breathe: () => clock.turn(),
+    });
+    const settler = new Settler({ catalog, tree, pacer: UNPACED });
+    const { tableBytes, compaction: settings } = treeSettingsOf(geometry);
+    const { seed } = this.log;
+    const job: TableJobOptions = {
+      ...{ catalog, space: this.#space, pacer: UNPACED, reader: tree.tables },
+      ...{ seed, tableBytes, settings },
+    };
+    await flushMemtable({ ...job, settler }, catalog.rotate(this.log.position));
+  }
+
+  async #writeCheckpoint(): Promise<void> {
+    const { log } = this;
+    const { catalog } = this.#recovered;
+    const { segmentPayloadBytes } = this.#options.superblock.geometry;
+    const pageBytes = Math.min(CHECKPOINT_PAGE_BYTES, segmentPayloadBytes / 8);
+    const checkpoint = new CheckpointWriter(catalog, log.nextCheckpointNumber(), pageBytes);
+    const { number: lsn } = checkpoint;
+    for (;;) {
+      const value = checkpoint.nextPage();
+      if (value === undefined) break;
+      await this.#begin(recordBytesOf(0, value.length));
+      const checksums = valueChecksums(value, log.seed);
+      const record = { type: RECORD_CHECKPOINT_PAGE, key: EMPTY, value, checksums, lsn } as const;
+      const offset = log.add(record);
+      const segment = log.groupSegment;
+      const ordinal = catalog.segments.ordinalOf(segment);
+      await log.commit();
+      log.advance();
+      checkpoint.addPlace({ segment, ordinal, offset, valueBytes: value.length });
+    }
+    const finished = checkpoint.finish();
+    await this.#begin(recordBytesOf(0, log.manifestBytes(finished.pages.length)), finished);
+    await log.commit();
+    log.advance();
+    // Both blocks: neither leads to what is damaged any more.
+    await log.updateSlot('held');
+    await log.updateSlot('held');
+  }
+
+  /** Begins a group with room for so much. */
+  async #begin(bytes: number, publishing?: FinishedCheckpoint): Promise<void> {
+    const { log } = this;
+    if (log.isSlotDue) await log.updateSlot();
+    await log.checkLease();
+    if (bytes <= log.roomBytes) {
+      log.beginGroup();
+      if (publishing !== undefined) log.publish(publishing);
+      return;
+    }
+    if (!log.hasReservedSegment) await this.#reserve();
+    assert(bytes <= log.freshRoomBytes || publishing !== undefined, 'too long for a segment');
+    log.beginSegment(publishing);
+  }
+
+  async #reserve(): Promise<void> {
+    const { log } = this;
+    await log.updateSlot();
+    await log.confirmed();
+    if (!log.hasReservedSegment) throw noSegment(this.#options.device);
+  }
+
+  /** A table waits for a segment: there is one now, or never. */
+  async #findSegment(): Promise<void> {
+    try {
+      await this.#reserve();
+      const { segments } = this.#recovered.catalog;
+      const isEnough = segments.availableCount > neededSegments('checkpoint');
+      if (!isEnough) this.#failure = noSegment(this.#options.device);
+    } catch (error) {
+      this.#failure = error;
+    }
+    this.#space.look();
+  }
+}

@@ -1,0 +1,205 @@
+/** Repair: what was intact is there afterwards, and what is gone is on the list. */
+import { SeededRandom, binaryStringOf, bytesOfBinaryString, equalBytes } from '@dozo/base';
+import type { SimulatedMedium } from '@dozo/simulator';
+import { describe, expect, test } from 'vitest';
+import { repairDevice } from '../src/index.ts';
+import type { RepairPlan } from '../src/index.ts';
+import { FaultLife, blockKindOf } from './fault-life.ts';
+import { compare, contentOf, handleOn, repair, repairAndCheck } from './repair-run.ts';
+import type { Content } from './repair-run.ts';
+import { BLOCK_BYTES, agedLife, writtenBlocks } from './rot-run.ts';
+import { HOLDER } from './simulated-engine.ts';
+
+const AREA = { ringOffset: 65_536, areaOffset: 102_400, strideBytes: 49_152 };
+
+interface CutOffDisk {
+  readonly medium: SimulatedMedium;
+  readonly before: Content;
+  /**
+   * Blocks in which something was written, but for those of the last group: damage there cannot be told from
+   * a write that the end of the process tore.
+   */
+  readonly blocks: readonly number[];
+}
+
+/** A disk whose engine was cut off with much of its log not in tables, and what is on it. */
+async function cutOffDisk(seed: string): Promise<CutOffDisk> {
+  const life = new FaultLife({ seed, keyCount: 120, segmentCount: 16, putShare: 0.85 });
+  const medium = await life.format();
+  const first = await life.open(medium);
+  await life.write(first.engine, 300);
+  await first.engine.close();
+  await first.device.close();
+  const { engine, device } = await life.open(medium);
+  await life.write(engine, 150);
+  const withoutLast = medium.fork();
+  await life.write(engine, 1);
+  device.halt();
+  const isOfLast = (block: number): boolean =>
+    !equalBytes(medium.peek(block, BLOCK_BYTES), withoutLast.peek(block, BLOCK_BYTES));
+  const blocks = writtenBlocks(medium).filter((block) => !isOfLast(block));
+  return { medium, before: await contentOf(medium), blocks };
+}
+
+/** What came of many repairs. */
+function tallyOf(plans: readonly (RepairPlan | undefined)[]): Record<string, number> {
+  const done = plans.filter((plan) => plan !== undefined);
+  const sum = (count: (plan: RepairPlan) => number): number =>
+    done.reduce((total, plan) => total + count(plan), 0);
+  return {
+    refused: plans.length - done.length,
+    dropped: sum((plan) => plan.dropped.length),
+    lostKeys: sum((plan) => plan.lostKeys.length),
+    resurfaced: sum((plan) => plan.resurfaced.length),
+    logLosses: sum((plan) => plan.logLosses.length),
+    refusals: sum((plan) => (plan.refusal === undefined ? 0 : 1)),
+    older: sum((plan) => (plan.isOlderCheckpoint ? 1 : 0)),
+    tables: sum((plan) => plan.tableCount),
+  };
+}
+
+describe('a repair', () => {
+  test('of a device with a bit flipped anywhere loses what that bit was part of', async () => {
+    const { medium } = await agedLife('repair');
+    const before = await contentOf(medium);
+    const random = new SeededRandom('repair/flips');
+    const plans: (RepairPlan | undefined)[] = [];
+    for (const block of writtenBlocks(medium)) {
+      const fork = medium.fork();
+      fork.corrupt(block + random.below(BLOCK_BYTES), 1 << random.below(8));
+      const plan = await repairAndCheck(fork, before);
+      // One bit costs one value, or the keys of one block.
+      expect((plan?.dropped.length ?? 0) + (plan?.lostKeys.length ?? 0)).toBeLessThan(8);
+      plans.push(plan);
+    }
+    const tally = tallyOf(plans);
+    expect(tally).toMatchObject({ refused: 0 });
+    expect(tally['dropped']).toBeGreaterThan(5);
+    expect(tally['tables']).toBeGreaterThan(5);
+  }, 60_000);
+
+  test('of the first bytes of every kind of block, also where opening is refused', async () => {
+    const { medium, before, blocks } = await cutOffDisk('repair heads');
+    const plans: (RepairPlan | undefined)[] = [];
+    const refused: string[] = [];
+    for (const block of blocks) {
+      const kind = blockKindOf(medium, block, AREA);
+      if (kind.startsWith('inside')) continue;
+      for (const at of [8, 90]) {
+        const fork = medium.fork();
+        fork.corrupt(block + at, 4);
+        const plan = await repairAndCheck(fork, before);
+        if (plan === undefined) refused.push(`${kind} ${block} ${at}`);
+        plans.push(plan);
+      }
+    }
+    const tally = tallyOf(plans);
+    expect(tally['refusals']).toBeGreaterThan(10);
+    expect(tally['logLosses']).toBeGreaterThan(5);
+    expect(tally['older']).toBeGreaterThan(0);
+    expect(refused).toEqual([]);
+  }, 60_000);
+
+  test('of a device with many places damaged at once', async () => {
+    const plans: (RepairPlan | undefined)[] = [];
+    for (const seed of ['a', 'b']) {
+      const { medium, before, ...disk } = await cutOffDisk(`many ${seed}`);
+      const blocks = disk.blocks.filter((block) => block >= AREA.areaOffset);
+      const random = new SeededRandom(`many/${seed}`);
+      for (let round = 0; round < 25; round++) {
+        const fork = medium.fork();
+        for (let count = 1 + random.below(40); count > 0; count--) {
+          const block = blocks[random.below(blocks.length)] ?? 0;
+          fork.corrupt(block + random.below(BLOCK_BYTES), 1 << random.below(8));
+        }
+        plans.push(await repairAndCheck(fork, before));
+      }
+    }
+    const tally = tallyOf(plans);
+    expect(tally['lostKeys']).toBeGreaterThan(10);
+    expect(plans.length - (tally['refused'] ?? 0)).toBeGreaterThan(25);
+  }, 60_000);
+
+  test('lists the keys that show an older value because a block of a newer table is gone', async () => {
+    const life = new FaultLife({ seed: 'two tables' });
+    const medium = await life.format();
+    for (const fill of [1, 2]) {
+      const { engine, device } = await life.open(medium);
+      for (let first = 0; first < 100; first += 50) {
+        const keys = Array.from({ length: 50 }, (_, index) => `key ${first + index}`);
+        await engine.apply(
+          keys.map((key) => ({
+            kind: 'put',
+            key: bytesOfBinaryString(key),
+            value: new Uint8Array(60).fill(fill),
+          })),
+        );
+      }
+      await engine.close();
+      await device.close();
+    }
+    const before = await contentOf(medium);
+    const lsns = new Set<number>();
+    let resurfacedCount = 0;
+    for (const block of writtenBlocks(medium)) {
+      if (!blockKindOf(medium, block, AREA).endsWith('DOZOTAB1')) continue;
+      const fork = medium.fork();
+      fork.corrupt(block + 40, 1);
+      const plan = await repairAndCheck(fork, before);
+      const after = await contentOf(fork);
+      for (const { key, lsn } of plan?.resurfaced ?? []) {
+        const name = binaryStringOf(key);
+        expect(after.get(name)).toMatchObject({ lsn, value: new Uint8Array(60).fill(1) });
+        lsns.add(lsn);
+        resurfacedCount++;
+      }
+    }
+    expect(resurfacedCount).toBeGreaterThan(80);
+    expect([...lsns].every((lsn) => lsn <= 2)).toBe(true);
+  });
+
+  test('that is cut off anywhere is done by the next one', async () => {
+    const { medium, before, ...disk } = await cutOffDisk('cut off');
+    const random = new SeededRandom('cut off/flips');
+    const blocks = disk.blocks.filter((block) => block >= AREA.areaOffset);
+    for (let count = 0; count < 12; count++) {
+      medium.corrupt((blocks[random.below(blocks.length)] ?? 0) + random.below(BLOCK_BYTES), 2);
+    }
+    const plan = (await repair(medium.fork()))?.plan;
+    if (plan === undefined) throw new Error('it cannot be repaired at all');
+    const crashes: SimulatedMedium[] = [];
+    const watched = medium.fork();
+    await repair(watched, ({ kind, phase }) => {
+      if (kind === 'read' || crashes.length > 200) return;
+      crashes.push(watched.crash(new SeededRandom(`${phase}/${crashes.length}`)));
+    });
+    expect(crashes.length).toBeGreaterThan(20);
+    let againCount = 0;
+    for (const crash of crashes) {
+      const again = await repairAndCheck(crash, before).catch((error: unknown) => {
+        // After the checkpoint of the repair there is nothing to tell any more.
+        if (error instanceof Error && error.message.includes('nobody said so')) return 'done';
+        throw error;
+      });
+      expect(again).toBeDefined();
+      if (again === 'done') compare(before, await contentOf(crash), plan);
+      else againCount++;
+    }
+    expect(againCount).toBeGreaterThan(10);
+  }, 60_000);
+
+  test('that is not agreed to changes nothing but the claim', async () => {
+    const { medium } = await agedLife('not agreed');
+    const blocks = writtenBlocks(medium).filter((block) => block >= AREA.areaOffset);
+    for (const block of blocks) medium.corrupt(block + 200, 1);
+    const areaOf = (): Uint8Array =>
+      medium.peek(AREA.areaOffset, medium.sizeBytes - AREA.areaOffset);
+    const before = areaOf();
+    const { device, clock } = handleOn(medium);
+    const random = new SeededRandom('no');
+    const agree = (): Promise<boolean> => Promise.resolve(false);
+    const options = { device, clock, random, holder: HOLDER, agree };
+    await repairDevice(options).catch(() => undefined);
+    expect(areaOf()).toEqual(before);
+  });
+});
