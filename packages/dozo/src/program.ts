@@ -241,7 +241,9 @@ function addDeviceLooks(
   device
     .command('check <path>')
     .alias('verify')
-    .description('read everything that counts, and tell what is damaged; changes nothing')
+    .description('read everything that counts, and tell what is damaged; changes nothing by itself')
+    .option('--repair', 'make it sound: tell what would be dropped, ask, and do it', false)
+    .option('--yes', 'with --repair: do not ask', false)
     .option('--json', 'as JSON', false)
     .action(async (path: string, options: CheckOptions) => {
       const { runDeviceCheck } = await import('./commands/device-check.ts');

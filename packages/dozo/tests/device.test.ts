@@ -248,6 +248,76 @@ describe('dozo device check, also called verify', () => {
   });
 });
 
+describe('dozo device check --repair', () => {
+  /** What is on the device: key and length of the value. */
+  async function content(): Promise<string[]> {
+    const device = await openFileDevice({ path, mode: 'exclusive' });
+    const [clock, random] = [await openSystemClock(), new SystemRandom()];
+    const engine = await openEngine({ device, clock, random, holder: claimHolder({}) });
+    const rows: string[] = [];
+    for await (const { key, value } of engine.scan({})) {
+      rows.push(`${Buffer.from(key).toString()}: ${value?.length ?? 0}`);
+    }
+    await engine.close();
+    await device.close();
+    return rows;
+  }
+
+  const repair = (...options: string[]): Promise<Outcome> =>
+    dozo(['device', 'check', path, '--repair', ...options]);
+
+  it('drops a value that cannot be read, after it was agreed to, and keeps the rest', async () => {
+    await deviceWithValue();
+    const bytes = await readFile(path);
+    const offset = bytes.indexOf('recognise me recognise me') + 100_000;
+    await overwrite(offset, Uint8Array.of((bytes[offset] ?? 0) ^ 1));
+    const unsaid = await repair();
+    expect(unsaid).toMatchObject({ status: 2 });
+    expect(unsaid.errors).toContain('add --yes');
+    expect((await dozo(['device', 'check', path])).status).toBe(5);
+    const said = await repair('--yes');
+    expect(said).toMatchObject({ status: 0 });
+    expect(said.output).toContain('would drop:\n  a\\x20key (');
+    expect(said.output).toMatch(/Repaired, and checked again:\n.*: no damage/);
+    expect((await dozo(['device', 'check', path])).status).toBe(0);
+    expect(await content()).toEqual(['last: 10']);
+    expect((await repair('--yes')).output).toMatch(/^.*: no damage \(.*\)\n$/);
+  });
+
+  it('opens a device again whose log is damaged, with all that is still in it', async () => {
+    await deviceWithValue();
+    const inside = (await readFile(path)).indexOf('at the end');
+    await overwrite(inside - (inside % 4096), Buffer.alloc(16, 0xff));
+    expect(await up()).toMatchObject({ status: 4 });
+    const said = await repair('--yes', '--json');
+    expect(said).toMatchObject({ status: 0 });
+    expect(JSON.parse(said.output)).toMatchObject({
+      path,
+      before: { verdict: 'unopenable', repair: { drops: [], resurfaced: [] } },
+      after: { verdict: 'sound' },
+    });
+    expect(await content()).toEqual(['a key: 307200', 'last: 10']);
+  });
+
+  it('puts both superblocks back', async () => {
+    await deviceWithValue();
+    await overwrite(100, Buffer.alloc(8, 0xff));
+    const text = await dozo(['device', 'check', path]);
+    expect(text.status).toBe(5);
+    expect(text.output).toContain('superblock: ');
+    expect(await repair('--yes')).toMatchObject({ status: 0 });
+    expect(await content()).toEqual(['a key: 307200', 'last: 10']);
+  });
+
+  it('is refused while somebody holds the device, and --yes alone agrees to nothing', async () => {
+    const daemon = workplace.up(['--size', SIZE]);
+    const { device } = await workplace.ready(daemon);
+    const held = await dozo(['device', 'check', device, '--repair', '--yes']);
+    expect(held).toMatchObject({ status: 3, output: '' });
+    expect(await dozo(['device', 'check', device, '--yes'])).toMatchObject({ status: 2 });
+  });
+});
+
 describe('dozo device show', () => {
   it('shows who holds a device while a daemon runs', async () => {
     const daemon = workplace.up(['--size', SIZE]);

@@ -109,8 +109,8 @@ export class EngineError extends DozoError<EngineErrorDetail> {}
 export function corrupt(path: string, offset: number, reason: string): EngineError {
   return new EngineError(
     `Opening ${path}: ${reason} (at byte ${offset}). It had been written and flushed, so opening ` +
-      'the device would lose acknowledged data. Nothing was changed. Look at it with ' +
-      '`dozo device verify`, and recover this device from its replicas or a backup.',
+      'the device would lose acknowledged data. Nothing was changed. `dozo device check` says what a ' +
+      'repair would cost; else recover this device from its replicas or a backup.',
     { code: 'DEVICE_CORRUPT', path, offset, reason },
   );
 }
@@ -155,8 +155,8 @@ export function indexDamaged(
   const { segment, offset, sizeBytes } = place;
   return new EngineError(
     `Reading ${sizeBytes} bytes of the index from ${path} at byte ${offset}: ${reason}. What it says ` +
-      'of its keys is not known, so nothing is returned for them. `dozo device verify` lists all ' +
-      'damage; recover this device from its replicas or a backup.',
+      'of its keys is not known, so nothing is returned for them. `dozo device check` lists all ' +
+      'damage and says what a repair would cost.',
     { code: 'INDEX_DAMAGED', path, segment, offset, sizeBytes, reason },
   );
 }

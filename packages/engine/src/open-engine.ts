@@ -489,7 +489,7 @@ async function refuseDamage(parts: {
   throw new EngineError(
     `Opening ${path}: its last holder saw a write fail, and the verify which that demands found ` +
       `${report.damages.length} damaged places; the first at byte ${first.offset}${key}: ` +
-      `${first.reason}. Recover this device from its replicas or a backup.`,
+      `${first.reason}. \`dozo device check\` lists them all and says what a repair would cost.`,
     {
       code: 'DEVICE_NEEDS_REPAIR',
       path,

@@ -13,7 +13,10 @@ const check = (damages: Parameters<typeof reportCheck>[1]['damages']) =>
 describe('the report of a check', () => {
   it('of a sound device is one line', () => {
     expect(found([])).toBe('/dev/x: no damage (7 records, 4 KiB read)\n');
-    expect(check([])).toMatchObject({ verdict: 'sound', repair: { drops: [], rewrites: [] } });
+    expect(check([])).toMatchObject({
+      verdict: 'sound',
+      repair: { drops: [], rewrites: [], resurfaced: [] },
+    });
   });
 
   it('lists each value that would be dropped, by its key', () => {
