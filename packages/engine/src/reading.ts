@@ -58,10 +58,12 @@ export class Reading {
     this.#reader = new RecordReader({ source, counters, switches, segments: catalog.segments });
   }
 
+  /** Asynchronous once and not twice: what is cached costs little more than the promise of it. */
   async get(key: Uint8Array, range?: ByteRange): Promise<Entry | undefined> {
     const entering = this.#options.enter();
     if (entering !== undefined) await entering;
-    return this.#getFrom(this.#options.tree.current(), key, range);
+    const entry = this.#getFrom(this.#options.tree.current(), key, range);
+    return isPromise(entry) ? await entry : entry;
   }
 
   async stat(key: Uint8Array): Promise<EntryInfo | undefined> {
@@ -111,7 +113,7 @@ export class Reading {
     const get = async (key: Uint8Array, range?: ByteRange): Promise<Entry | undefined> => {
       const entering = enter();
       if (entering !== undefined) await entering;
-      return this.#getFrom(view, key, range, epoch);
+      return await this.#getFrom(view, key, range, epoch);
     };
     return {
       lsn,
@@ -130,27 +132,41 @@ export class Reading {
     };
   }
 
-  async #getFrom(
+  /** At once where memory decides: then nothing is read that could be written again meanwhile. */
+  #getFrom(
     view: TreeView,
     key: Uint8Array,
     range: ByteRange | undefined,
     viewEpoch?: number,
-  ): Promise<Entry | undefined> {
-    const { catalog, counters } = this.#options;
-    counters.getCount++;
+  ): MaybePromise<Entry | undefined> {
+    this.#options.counters.getCount++;
     const name = binaryStringOf(key);
-    const epoch = catalog.segments.enter(true, viewEpoch);
+    const found = view.get(name, key);
+    if (isPromise(found)) return this.#readFrom(found, name, range, viewEpoch);
+    if (found === undefined) return undefined;
+    if (found.kind !== ENTRY_INLINE) return this.#readFrom(found, name, range, viewEpoch);
+    return entryWith(found, inlineRange(found, range));
+  }
+
+  /** Called in the turn in which the look into the tree began. */
+  async #readFrom(
+    found: MaybePromise<TreeEntry | undefined>,
+    name: string,
+    range: ByteRange | undefined,
+    viewEpoch: number | undefined,
+  ): Promise<Entry | undefined> {
+    const { segments } = this.#options.catalog;
+    const epoch = segments.enter(true, viewEpoch);
     try {
-      const found = view.get(name);
       const entry = isPromise(found) ? await found : found;
       if (entry === undefined) return undefined;
-      const value =
-        entry.kind === ENTRY_INLINE
-          ? inlineRange(entry, range)
-          : await this.#reader.read(name, entry, range);
-      return { lsn: entry.lsn as Lsn, sizeBytes: entry.valueBytes, value };
+      const isInline = entry.kind === ENTRY_INLINE;
+      const value = isInline
+        ? inlineRange(entry, range)
+        : await this.#reader.read(name, entry, range);
+      return entryWith(entry, value);
     } finally {
-      catalog.segments.leave(epoch, true);
+      segments.leave(epoch, true);
     }
   }
 
@@ -166,6 +182,10 @@ export class Reading {
       segments.leave(epoch, true);
     }
   }
+}
+
+function entryWith({ lsn, valueBytes }: TreeEntry, value: Uint8Array): Entry {
+  return { lsn: lsn as Lsn, sizeBytes: valueBytes, value };
 }
 
 /** A copy of the bytes `[start, end)` of a value that stands in the tree. */
