@@ -26,6 +26,11 @@ export interface SettlerOptions {
   readonly switches?: TestSwitches;
 }
 
+/** With more than one in so many entries unsettled, all are walked over. */
+const WALK_SHARE = 16;
+/** So many names are sorted in a millisecond or two. */
+const SORTED_NAMES_MAX = 2048;
+
 /** See the file comment. */
 export class Settler {
   readonly #options: SettlerOptions;
@@ -43,17 +48,49 @@ export class Settler {
     if (this.#options.switches?.skipSettle === true) return;
     const names = generation.unsettled;
     generation.unsettled = [];
-    names.sort();
-    let at = 0;
+    const { entryCount } = generation.memtable;
+    const isMost = names.length * WALK_SHARE >= entryCount || names.length > SORTED_NAMES_MAX;
+    let isDone = false;
     this.#options.pacer.begin();
     try {
-      for (; at < names.length && mayGoOn(); at += LOOKUPS_AT_ONCE) {
-        await this.#settleSome(generation, names.slice(at, at + LOOKUPS_AT_ONCE));
-        await this.#options.pacer.pause();
-      }
+      isDone = isMost
+        ? await this.#settleAll(generation, mayGoOn)
+        : await this.#settleNames(generation, names.sort(), mayGoOn);
     } finally {
-      if (at < names.length) generation.unsettled.push(...names.slice(at));
+      // Those that are settled by now are passed over next time.
+      if (!isDone) generation.unsettled = names.concat(generation.unsettled);
     }
+  }
+
+  /** In key order, so that lookups find the blocks that the ones before have read. */
+  async #settleNames(
+    generation: Generation,
+    names: readonly string[],
+    mayGoOn: () => boolean,
+  ): Promise<boolean> {
+    for (let at = 0; at < names.length; at += LOOKUPS_AT_ONCE) {
+      if (!mayGoOn()) return false;
+      await this.#settleSome(generation, names.slice(at, at + LOOKUPS_AT_ONCE));
+      await this.#options.pacer.pause();
+    }
+    return true;
+  }
+
+  /** The memtable is sorted already, and sorting many names would hold the thread. */
+  async #settleAll(generation: Generation, mayGoOn: () => boolean): Promise<boolean> {
+    let from = '';
+    while (mayGoOn()) {
+      const rows = generation.memtable.rows({ from, reverse: false }, LOOKUPS_AT_ONCE);
+      const last = rows.at(-1);
+      if (last === undefined) return true;
+      await this.#settleSome(
+        generation,
+        rows.map(({ key }) => key),
+      );
+      from = `${last.key}\0`;
+      await this.#options.pacer.pause();
+    }
+    return false;
   }
 
   /** What the range deletes of the generation that is being flushed hide. */
