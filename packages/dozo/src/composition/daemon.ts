@@ -12,7 +12,7 @@ import { hasCode, hexOfBytes } from '@dozo/base';
 import type { Clock, Device, Random } from '@dozo/base';
 import { formatDevice, openEngine } from '@dozo/engine';
 import type { Engine, EngineEnd } from '@dozo/engine';
-import { isOnLocalFileSystem } from '@dozo/platform';
+import { isOnLocalFileSystem, WorkerCompute } from '@dozo/platform';
 import type { FileDevice } from '@dozo/platform';
 import type { Logger } from 'pino';
 
@@ -64,6 +64,8 @@ export class Daemon {
   readonly #instance: string;
   readonly #startedAtMs: number;
   readonly #startedAtWallMs: number;
+  /** Merges of the tree: beside the thread that serves. */
+  readonly #compute: WorkerCompute;
   #phase: DaemonPhase = 'starting';
   #device: Device | undefined;
   #health: HealthServer | undefined;
@@ -75,6 +77,11 @@ export class Daemon {
     this.#instance = hexOfBytes(parts.random.bytes(16));
     this.#startedAtMs = parts.clock.monotonicMs();
     this.#startedAtWallMs = parts.clock.wallMs();
+    this.#compute = new WorkerCompute({
+      onWorkerLost: (reason) => {
+        parts.log.warn({ reason }, 'the thread that merges tables has ended; another one goes on');
+      },
+    });
   }
 
   /** Resolves when it serves. After a rejection, {@link abandon} closes what had been opened. */
@@ -105,6 +112,7 @@ export class Daemon {
       wait: settings.isWaiting,
       discard: discards(device, settings.discard),
       cacheBytes: settings.cacheBytes,
+      compute: this.#compute,
       onProgress: logClaimProgress(log, clock),
       signal: stop,
       onVerifyProgress,
@@ -133,6 +141,7 @@ export class Daemon {
     if (readyFile !== undefined) await removeRuntimeFile(readyFile);
     await this.#s3?.stop();
     await this.#engine?.close();
+    await this.#compute.close();
     // Before the lock goes: the next holder may write its own.
     await this.#removeRuntimeFiles();
     await this.#device?.close();
@@ -146,6 +155,7 @@ export class Daemon {
   async abandon(): Promise<void> {
     this.#phase = 'failed';
     await this.#engine?.close().catch(() => undefined);
+    await this.#compute.close();
     // Where another has taken over, they may be that one's by now.
     if (this.#engine?.stats().state === 'failed') await this.#removeRuntimeFiles();
     await this.#device?.close();
