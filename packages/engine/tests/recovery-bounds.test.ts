@@ -26,12 +26,12 @@ test('segments that the device does not have are refused in parts, rows and tabl
       const geometry = { ...superblock.geometry, segmentCount };
       const refusal = await recover(reader, { ...superblock, geometry }, { from }).then(
         () => undefined,
-        (error: unknown) => error,
+        (error: unknown) => error as Error,
       );
       if (refusal === undefined) continue;
       expect(refusal).toMatchObject({ code: 'DEVICE_CORRUPT' });
       for (const reason of ['part of the log', 'piece of log', 'table lies']) {
-        if (String(refusal).includes(reason)) reasons.add(reason);
+        if (refusal.message.includes(reason)) reasons.add(reason);
       }
     }
   }
