@@ -255,7 +255,9 @@ class Recovery {
     const isOutside = tables.some(
       ({ meta }) => !this.#isPlace(meta.segment, meta.offset, meta.offset + meta.sizeBytes),
     );
-    const problem = isOutside ? 'a table lies outside the device' : this.#catalog.restoreTables(tables);
+    const problem = isOutside
+      ? 'a table lies outside the device'
+      : this.#catalog.restoreTables(tables);
     if (problem !== undefined) {
       const first = manifest.pages[0] ?? { segment: own.segment, offset: 0 };
       throw this.#corrupt(
