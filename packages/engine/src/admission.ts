@@ -57,6 +57,8 @@ export interface AdmissionOptions {
   readonly lookUp: (name: string) => MaybePromise<TreeEntry | undefined>;
   /** Resolves when it is known of all entries what they hide. */
   readonly settle: () => Promise<void>;
+  /** Resolves when the tree takes no more room than its live entries, about, or when that cannot be had. */
+  readonly makeSpace: () => Promise<void>;
   /** The seed of the claim's checksums. */
   readonly seed: number;
 }
@@ -125,6 +127,9 @@ export class Admission {
     if (netBytes <= this.availableBytes(load())) return 'grow';
     // What was overwritten or deleted not long ago may still be taken for live.
     await this.#options.settle();
+    if (netBytes <= this.availableBytes(load())) return 'grow';
+    // What tables hide of each other takes room until they are merged.
+    await this.#options.makeSpace();
     if (netBytes <= this.availableBytes(load())) return 'grow';
     throw this.full(netBytes, load());
   }

@@ -113,7 +113,8 @@ export class Committer {
     this.#options = options;
     const { keeper, log } = options;
     const settle = (): Promise<void> => keeper.settle();
-    this.#admission = new Admission({ ...options, settle, seed: log.seed });
+    const makeSpace = (): Promise<void> => keeper.makeSpace();
+    this.#admission = new Admission({ ...options, settle, makeSpace, seed: log.seed });
     this.#lastLsn = options.log.nextLsn - 1;
   }
 

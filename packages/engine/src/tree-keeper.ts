@@ -52,6 +52,9 @@ export interface TreeKeeperOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
+/** Tables above the last level are merged for the sake of space until they are one part in so many of all. */
+const SPACE_SHARE = 64;
+
 /** See the file comment. */
 export class TreeKeeper implements TreeWork {
   readonly #options: TreeKeeperOptions;
@@ -62,6 +65,7 @@ export class TreeKeeper implements TreeWork {
   #settling: Promise<void> | undefined;
   #idleTimer: Timer | undefined;
   #isFlushWanted = false;
+  #isSpaceWanted = false;
   #moveWanted: number | undefined;
   #wantedSegmentCount = 0;
   /** With so many segments available a compaction was begun that did not have room, and was given up. */
@@ -138,6 +142,7 @@ export class TreeKeeper implements TreeWork {
   /** There may be more segments for tables. */
   lookForSegments(): void {
     this.#options.space.look();
+    if (this.#isSpaceWanted) this.look();
   }
 
   /** Resolves when some work has ended; `undefined` when none is under way that can go on. */
@@ -178,6 +183,37 @@ export class TreeKeeper implements TreeWork {
     if (generation.memtable.ranges.isEmpty || !mayGoOn()) return;
     this.requestFlush();
     await this.#flushOrStuck();
+  }
+
+  /**
+   * Carries everything that hides something down to the last level, where little is left of it. What
+   * there is no room for now goes on in the background.
+   */
+  async makeSpace(): Promise<void> {
+    const { catalog, space } = this.#options;
+    if (!catalog.active.memtable.isEmpty) {
+      this.requestFlush();
+      await this.#flushOrStuck();
+    }
+    this.#isSpaceWanted = true;
+    // Each job carries tables down, so that there is an end.
+    while (!this.#isEnded) {
+      this.look();
+      if (this.#work === undefined || space.isWaiting) return;
+      await Promise.race([this.#work, space.untilWaiting()]);
+    }
+  }
+
+  /** Bytes of tables above the last level: what they hide cannot be more. */
+  #upperBytes(): number {
+    const { version } = this.#options.catalog;
+    return version.sizeBytes - (version.levels.at(-1)?.sizeBytes ?? 0);
+  }
+
+  /** Less than this is not worth it. */
+  #spaceBytesMin(): number {
+    const { settings, catalog } = this.#options;
+    return Math.max(2 * settings.tableBytes, catalog.version.sizeBytes / SPACE_SHARE);
   }
 
   async #flushOrStuck(): Promise<void> {
@@ -252,7 +288,8 @@ export class TreeKeeper implements TreeWork {
       return;
     }
     if (this.#isCompactionBroken) return;
-    const job = this.#picker.pick(catalog.version);
+    if (this.#upperBytes() <= this.#spaceBytesMin()) this.#isSpaceWanted = false;
+    const job = this.#picker.pick(catalog.version, this.#isSpaceWanted);
     if (job === undefined || !this.#hasRoomFor(job)) return;
     this.#runWork(this.#compact(job));
   }
@@ -273,8 +310,9 @@ export class TreeKeeper implements TreeWork {
     const least = neededSegments('compaction');
     const wantedCount = Math.ceil(job.inputBytes / geometry.segmentPayloadBytes) + least;
     if (availableCount >= wantedCount) return true;
-    // Writers wait for it: better to try, and to give it up if the room does not come.
-    if (this.isStalled && availableCount >= Math.max(least, this.#triedCount + 1)) {
+    // Writers wait for it, or it makes room: better to try, and to give it up if the room does not come.
+    const isPressing = this.isStalled || this.#isSpaceWanted;
+    if (isPressing && availableCount >= Math.max(least, this.#triedCount + 1)) {
       this.#triedCount = availableCount;
       return true;
     }

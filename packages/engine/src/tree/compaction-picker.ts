@@ -121,8 +121,12 @@ export class CompactionPicker {
     this.#settings = settings;
   }
 
-  /** The job that is needed most; undefined when none is. Tables of a job under way must not be picked. */
-  pick(version: Version): Compaction | undefined {
+  /**
+   * The job that is needed most; undefined when none is. Tables of a job under way must not be picked.
+   *
+   * @param isSpaceWanted whether anything above the last level is to go down, for the sake of what it hides.
+   */
+  pick(version: Version, isSpaceWanted = false): Compaction | undefined {
     const targets = levelTargets(version, this.#settings);
     let worst = 0;
     let scoreMax = 0;
@@ -132,7 +136,7 @@ export class CompactionPicker {
       worst = level;
       scoreMax = score;
     }
-    if (scoreMax < 1) return undefined;
+    if (scoreMax < (isSpaceWanted ? Number.MIN_VALUE : 1)) return undefined;
     const next = outputLevelOf(version, worst, targets.baseLevel);
     const job =
       worst === 0 ? this.#pickLevelZero(version, next) : this.#pickLevel(version, worst, next);
