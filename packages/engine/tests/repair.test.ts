@@ -64,7 +64,9 @@ describe('a repair', () => {
     const before = await contentOf(medium);
     const random = new SeededRandom('repair/flips');
     const plans: (RepairPlan | undefined)[] = [];
-    for (const block of writtenBlocks(medium)) {
+    for (const [index, block] of writtenBlocks(medium).entries()) {
+      // Half of them do, and superblocks and ring, which come first.
+      if (index % 2 === 1 && block >= AREA.areaOffset) continue;
       const fork = medium.fork();
       fork.corrupt(block + random.below(BLOCK_BYTES), 1 << random.below(8));
       const plan = await repairAndCheck(fork, before);
