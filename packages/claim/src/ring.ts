@@ -19,6 +19,8 @@ export interface RingPlace {
   readonly offset: number;
   readonly slotCount: number;
   readonly deviceId: Uint8Array;
+  /** Number of the slot that lies at `offset`, where only a part of a ring is read. Default 0. */
+  readonly firstSlot?: number;
 }
 
 /** A slot as it was read. */
@@ -116,7 +118,8 @@ export class RingReader {
       hasChanged = true;
       known[2 * block] = magic;
       known[2 * block + 1] = checksum;
-      const decoded = decodeSlot(this.#blockBytes(block), this.#place.deviceId, block);
+      const { deviceId, firstSlot = 0 } = this.#place;
+      const decoded = decodeSlot(this.#blockBytes(block), deviceId, 2 * firstSlot + block);
       this.#blocks[block] = decoded;
       // Torn in the middle of being written: its end may come without a change of these words.
       if (decoded.kind === 'damaged') known[2 * block] = ~magic;

@@ -179,7 +179,7 @@ export const NOTE_KEY_BYTES_MAX = 64;
 /** Segments of the log that a repair looks for manifests in: the replayed ones, and some more. */
 export const REPAIR_USES_MAX = 64;
 
-/** Keys that one repair drops or lists as come back: bounds its memory. Another run takes the rest. */
+/** Keys that one repair drops (another run takes the rest), and that it lists as come back: bounds its memory. */
 export const REPAIR_KEYS_MAX = 1_000_000;
 
 /** Damages that one report lists; more are counted and not listed. */

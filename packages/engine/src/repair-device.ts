@@ -152,7 +152,9 @@ async function rewrite(
   const { superblock, claim, recovered, examination, onWrite } = parts;
   const writer = new RepairWriter({ device, clock, superblock, claim, recovered, examination });
   const options = openOptionsOf({ device, clock, ...rest });
-  await writeFence({ options, superblock, claim, switches, onWrite }, writer.log);
+  await writer.settle();
+  const opening = { options, superblock, claim, switches, onWrite };
+  await writeFence(opening, writer.log, () => Promise.resolve());
   await writer.run();
 }
 

@@ -104,6 +104,8 @@ class DamagedRecovery {
   /** A loss of which it is not known yet with which batch the log goes on. */
   #openLoss: LogLoss | undefined;
   #nextOrdinal = 1;
+  /** The highest number of a batch in the tables and in what was replayed so far. */
+  #lastLsn = 0;
 
   constructor(device: Device, superblock: Superblock, options: RepairLogOptions) {
     assert(options.from !== undefined, 'without a claim there is no log');
@@ -178,15 +180,26 @@ class DamagedRecovery {
     return this.#headlessUse(segment, chain);
   }
 
-  /** Without its header, the first group tells whose a segment is. */
+  /** Without its header, a slot or the groups in it tell whose a segment is. */
   async #headlessUse(segment: number, chain: readonly Slot[]): Promise<Use | undefined> {
-    const block = await this.#source.read(segment, BLOCK_BYTES, BLOCK_BYTES);
+    for (const slot of chain) {
+      const named = [slot.checkpoint, slot.logEnd].find((place) => place?.segment === segment);
+      if (named === undefined) continue;
+      const { segmentOrdinal: ordinal } = named;
+      return { segment, ordinal, seed: seedOf(slot.identity), slot, header: undefined };
+    }
+    const bytes = await this.#source.read(segment, 0, this.#superblock.geometry.segmentStrideBytes);
     for (const slot of chain) {
       const seed = seedOf(slot.identity);
-      const group = decodeGroupHeader(block, 0, seed);
-      if (group?.segment === segment && group.offset === BLOCK_BYTES && group.index === 0) {
-        return { segment, ordinal: group.segmentOrdinal, seed, slot, header: undefined };
+      let ordinal = 0;
+      for (let at = BLOCK_BYTES; at < bytes.length; at += BLOCK_BYTES) {
+        const group = decodeGroupHeader(bytes, at, seed);
+        // A group of an earlier use has a lower one.
+        if (group?.segment === segment && group.offset === at) {
+          ordinal = Math.max(ordinal, group.segmentOrdinal);
+        }
       }
+      if (ordinal > 0) return { segment, ordinal, seed, slot, header: undefined };
     }
     return undefined;
   }
@@ -238,6 +251,7 @@ class DamagedRecovery {
     this.#catalog = catalog;
     this.#replayer = new Replayer(catalog);
     this.#replayer.nextLsn = manifest.nextLsn;
+    this.#lastLsn = tables.reduce((highest, { meta }) => Math.max(highest, meta.lsnMax), 0);
     this.#replayer.lastCheckpoint = manifest.checkpoint;
     this.#nextOrdinal = Math.max(this.#nextOrdinal, manifest.nextOrdinal);
     return true;
@@ -293,11 +307,12 @@ class DamagedRecovery {
       });
       this.#nextOrdinal = Math.max(this.#nextOrdinal, ordinal + 1);
     }
-    const { logEnd } = this.#newest;
-    if (logEnd !== undefined && logEnd.segmentOrdinal > before) {
+    for (const place of [this.#newest.checkpoint, this.#newest.logEnd]) {
+      if (place === undefined || place.segmentOrdinal <= before) continue;
+      before = place.segmentOrdinal;
       const reason = 'a whole segment of the log cannot be recognised any more';
       const { segmentStrideBytes: sizeBytes } = this.#superblock.geometry;
-      this.#lose({ segment: logEnd.segment, start: 0, sizeBytes, savedCount: 0, reason });
+      this.#lose({ segment: place.segment, start: 0, sizeBytes, savedCount: 0, reason });
     }
   }
 
@@ -366,7 +381,7 @@ class DamagedRecovery {
     const savedCount = heads.length;
     const { header } = gap;
     const lostCount = header === undefined ? lostIn(gap, heads) : header.recordCount - savedCount;
-    const lsnFrom = this.#replayer.nextLsn;
+    const lsnFrom = this.#lastLsn + 1;
     for (const head of heads) this.#replayer.replayRecord(gap.bytes, head, place);
     const sizeBytes = gap.end - gap.start;
     const reason = 'a group of the log is damaged';
@@ -380,6 +395,9 @@ class DamagedRecovery {
 
   /** These records come next in the log: what was lost before ends below their first new number. */
   #goOn(heads: readonly RecordHead[]): void {
+    for (const { lsn, keyStart, keyEnd } of heads) {
+      if (keyEnd > keyStart && lsn > this.#lastLsn) this.#lastLsn = lsn;
+    }
     const open = this.#openLoss;
     if (open === undefined) return;
     const later = heads.filter(({ type, lsn }) => type !== RECORD_MANIFEST && lsn >= open.lsnFrom);
@@ -400,7 +418,7 @@ class DamagedRecovery {
     readonly lsnFrom?: number;
   }): void {
     const { segment, start, sizeBytes, savedCount, lostCount, reason, header } = loss;
-    const { lsnFrom = this.#replayer.nextLsn } = loss;
+    const { lsnFrom = this.#lastLsn + 1 } = loss;
     const offset = this.#source.place(segment, start);
     const place = { segment, offset, sizeBytes, savedCount, reason };
     const told = lostCount === undefined ? place : { ...place, lostCount };

@@ -10,6 +10,8 @@ import { assert, bytesOfBinaryString } from '@dozo/base';
 import type { Device } from '@dozo/base';
 import { newCounters } from './counters.ts';
 import type { Damage, KeyBounds, VerifyProgress, VerifyReport } from './engine-types.ts';
+import { corrupt } from './errors.ts';
+import type { EngineError } from './errors.ts';
 import { LenientTables } from './lenient-tables.ts';
 import { CACHE_BYTES_DEFAULT, REPAIR_KEYS_MAX } from './limits.ts';
 import { LogSource } from './log-walk.ts';
@@ -71,7 +73,7 @@ export interface RepairPlan {
   readonly isOlderCheckpoint: boolean;
   /** Why opening the device is refused as it is; absent when it is not. */
   readonly refusal?: LogRefusal;
-  /** More keys than one run can hold are concerned: another run is needed. */
+  /** More keys than one run can hold are to be dropped: another run is needed. */
   readonly isPartial: boolean;
 }
 
@@ -105,7 +107,10 @@ export interface Examination {
   readonly keyCount: number;
 }
 
-/** Makes the plan. Writes nothing. Rejects with the device's read errors and the signal's reason. */
+/**
+ * Makes the plan. Writes nothing. Rejects with `DEVICE_CORRUPT` where more would show an older value than can
+ * be listed, with the device's read errors and the signal's reason.
+ */
 export function examine(options: PlanOptions): Promise<Examination> {
   return new Examining(options).run();
 }
@@ -192,12 +197,15 @@ class Examining {
 
   #drop({ key, lsn, sizeBytes, reason }: Damage): void {
     if (key === undefined) return;
-    if (this.#isFull()) this.#isPartial = true;
+    if (this.#dropped.length >= REPAIR_KEYS_MAX) this.#isPartial = true;
     else this.#dropped.push({ key, lsn: lsn ?? 0, sizeBytes, reason });
   }
 
-  #isFull(): boolean {
-    return this.#dropped.length + this.#resurfaced.size >= REPAIR_KEYS_MAX;
+  /** Once the block that hid them is gone no later run could list them. */
+  #tooMany(): EngineError {
+    const { device } = this.#options;
+    const reason = `more than ${REPAIR_KEYS_MAX} keys would show an older value, too many to list`;
+    return corrupt(device.path, 0, reason);
   }
 
   /** Lists what shows where a damaged table said something that is gone. */
@@ -224,8 +232,8 @@ class Examining {
       for (const { key: name, entry } of rows) {
         const key = bytesOfBinaryString(name);
         if (!isInDoubt(key, salvage) || (await newer.get(name)) !== undefined) continue;
-        if (this.#isFull()) this.#isPartial = true;
-        else this.#resurfaced.set(name, resurfacedOf(key, entry));
+        this.#resurfaced.set(name, resurfacedOf(key, entry));
+        if (this.#resurfaced.size > REPAIR_KEYS_MAX) throw this.#tooMany();
       }
     }
   }

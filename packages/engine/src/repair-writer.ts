@@ -29,6 +29,7 @@ import type { TableMeta } from './table/table-meta.ts';
 import type { TableSalvage } from './table/table-salvage.ts';
 import { TreeAccess } from './tree-access.ts';
 import { treeSettingsOf } from './tree-settings.ts';
+import { TreeView } from './tree/tree-view.ts';
 
 export interface RepairWriterOptions {
   readonly device: Device;
@@ -72,6 +73,20 @@ export class RepairWriter {
         if (this.#failure !== undefined) throw this.#failure as Error;
       },
     });
+  }
+
+  /**
+   * Looks up what the replayed log has replaced: segments in which nothing else lives are free for the
+   * repair then. Before the fence; the damaged tables are seen as they will be.
+   */
+  async settle(): Promise<void> {
+    const { catalog } = this.#recovered;
+    const { lenient: lookup } = this.#options.examination;
+    const breathe = (): Promise<void> => this.#options.clock.turn();
+    const tree = {
+      below: () => new TreeView({ memtables: [], version: catalog.version, lookup, breathe }),
+    };
+    await new Settler({ catalog, tree, pacer: UNPACED }).settle(catalog.active);
   }
 
   /** Does everything behind the fence, and gives the claim back. */

