@@ -466,7 +466,9 @@ class ModelRun {
     const crash = newCrash();
     const opening = this.#open(medium, crash, isCut ? this.#random.below(60) : undefined);
     const opened = await Promise.race([opening, crash.crashed]);
-    if (opened === 'crashed') return { medium: crash.crash.after as SimulatedMedium };
+    // It may have come in the very turn in which the opening was through.
+    const { after } = crash.crash;
+    if (opened === 'crashed' || after !== undefined) return { medium: after as SimulatedMedium };
     crash.crash.atOperation = Number.POSITIVE_INFINITY;
     const rows = await this.#rowsOf(opened.engine, false);
     const prefix = this.#map.checkRows(rows, this.#everything(false), this.#map.window);
