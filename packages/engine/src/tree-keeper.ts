@@ -105,10 +105,14 @@ export class TreeKeeper implements TreeWork {
 
   /** Whether writers must wait. */
   get isStalled(): boolean {
-    const { catalog } = this.#options;
     if (this.#flush !== undefined && this.#isMemtableFull()) return true;
-    const runCount = catalog.version.levels[0]?.runs.length ?? 0;
-    return runCount >= LEVEL_ZERO_RUNS_STALL && !this.#isCompactionBroken;
+    // Only while something is done about it.
+    return this.#isLevelZeroLong && this.#work !== undefined;
+  }
+
+  get #isLevelZeroLong(): boolean {
+    const runCount = this.#options.catalog.version.levels[0]?.runs.length ?? 0;
+    return runCount >= LEVEL_ZERO_RUNS_STALL;
   }
 
   /** Bytes that compaction has still to write. */
@@ -311,7 +315,7 @@ export class TreeKeeper implements TreeWork {
     const wantedCount = Math.ceil(job.inputBytes / geometry.segmentPayloadBytes) + least;
     if (availableCount >= wantedCount) return true;
     // Writers wait for it, or it makes room: better to try, and to give it up if the room does not come.
-    const isPressing = this.isStalled || this.#isSpaceWanted;
+    const isPressing = this.#isLevelZeroLong || this.#isSpaceWanted;
     if (isPressing && availableCount >= Math.max(least, this.#triedCount + 1)) {
       this.#triedCount = availableCount;
       return true;

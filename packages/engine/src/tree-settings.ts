@@ -30,10 +30,16 @@ export function treeSettingsOf(geometry: Geometry, memtableBytes?: number): Tree
   const memtable =
     memtableBytes ?? Math.max(MEMTABLE_BYTES_MIN, Math.min(payloadBytes / 2, MEMTABLE_BYTES_MAX));
   const replaySegments = Math.max(2, Math.min(REPLAY_SEGMENTS_MAX, geometry.segmentCount >> 4));
+  const compaction = compactionSettingsOf(tableBytes, memtable / HEAP_BYTES_PER_TABLE_BYTE);
   return {
     memtableBytes: memtable,
     replayBytes: replaySegments * payloadBytes,
     tableBytes,
-    compaction: compactionSettingsOf(tableBytes, memtable / HEAP_BYTES_PER_TABLE_BYTE),
+    compaction: {
+      ...compaction,
+      // Where segments take few tables, jobs must be smaller: their output needs segments that are free.
+      jobBytesMax: Math.min(compaction.jobBytesMax, payloadBytes),
+      levelZeroJobBytesMax: Math.min(compaction.levelZeroJobBytesMax, 2 * payloadBytes),
+    },
   };
 }
