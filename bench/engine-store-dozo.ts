@@ -8,6 +8,7 @@ import {
   openSystemClock,
   readHostIdentity,
   SystemRandom,
+  WorkerCompute,
 } from '@dozo/platform';
 import type { BenchStore, StoreOptions } from './engine-store.ts';
 
@@ -29,7 +30,9 @@ export async function openDozo(options: StoreOptions): Promise<BenchStore> {
   const { pid, ...identity } = readHostIdentity();
   const holder = { ...identity, processId: pid, softwareVersion: 'bench' };
   const { cacheBytes } = options;
-  const engine = await openEngine({ ...{ cacheBytes }, device, clock, random, holder });
+  // As `dozo up` does.
+  const compute = new WorkerCompute();
+  const engine = await openEngine({ ...{ cacheBytes, compute }, device, clock, random, holder });
   return {
     put: (entries) => engine.apply(entries.map((entry) => ({ kind: 'put', ...entry }))),
     get: async (key) => (await engine.get(key))?.value,
@@ -50,6 +53,7 @@ export async function openDozo(options: StoreOptions): Promise<BenchStore> {
     },
     close: async () => {
       await engine.close();
+      await compute.close();
       await device.close();
     },
   };
