@@ -17,7 +17,7 @@ import { CheckpointWriter } from './checkpoint-writer.ts';
 import type { Counters } from './counters.ts';
 import { segmentCapacityOf } from './geometry.ts';
 import type { Geometry } from './geometry.ts';
-import { CHECKPOINT_PAGE_BYTES } from './limits.ts';
+import { BLOCK_BYTES, CHECKPOINT_PAGE_BYTES } from './limits.ts';
 import type { FinishedCheckpoint, LogWriter } from './log-writer.ts';
 import type { LogSource } from './log-walk.ts';
 import type { PagePlace } from './manifest.ts';
@@ -80,7 +80,9 @@ export interface TreeWork {
 /** Less than this part of a segment is not worth an effort. */
 const GAIN_MIN = 1 / 32;
 /** Segments that may be emptied in a row without gaining space. */
-const FRUITLESS_MAX = 8;
+const FRUITLESS_MAX = 3;
+/** A segment of tables is emptied when it holds less than this part: whole tables leave gaps elsewhere. */
+const TABLES_FILL_MAX = 2 / 3;
 
 /** See the file comment. */
 export class Maintenance {
@@ -96,12 +98,7 @@ export class Maintenance {
   #reclaimer: Reclaimer | undefined;
   /** Segments that were walked to their end and still count live bytes, and `Catalog.generation` then. */
   readonly #emptied = new Map<number, number>();
-  /** The most space there was since users last wrote, and how much they had written then. */
-  #mostFreeBytes = 0;
-  #acceptedBytes = -1;
   #fruitlessCount = 0;
-  /** The tree was asked to make space, and how much came of it has not been looked at. */
-  #isJudgementDue = false;
   /** What had died when emptying segments turned out to gain nothing. */
   #fruitlessDiedBytes = Number.NEGATIVE_INFINITY;
 
@@ -228,21 +225,16 @@ export class Maintenance {
     const { catalog, geometry, tree } = this.#options;
     // What is under way may free as much as is needed.
     if (!this.#isSpaceLow() || tree.isBusy) return;
-    if (this.#isJudgementDue) {
-      this.#isJudgementDue = false;
-      this.#judge();
-    }
     const { segments } = catalog;
     const capacityBytes = segmentCapacityOf(geometry);
     const victim = this.#emptiest();
     const gainBytes = victim === undefined ? 0 : capacityBytes - segments.liveBytesOf(victim);
-    // Whatever others take meanwhile, a segment that is half empty is worth it.
+    // Whatever its records are like, a segment that is half empty is worth it.
     if (gainBytes < capacityBytes / 2 && this.#isFruitless()) return;
     const held = this.#heldGain();
     const isHeldBetter = held.bestBytes > gainBytes && gainBytes < capacityBytes / 2;
     if (held.totalBytes > capacityBytes * GAIN_MIN && isHeldBetter) {
       tree.requestFlush();
-      this.#isJudgementDue = true;
     } else if (victim !== undefined && gainBytes > capacityBytes * GAIN_MIN) {
       this.#empty(victim);
     }
@@ -252,7 +244,6 @@ export class Maintenance {
     const { catalog, source, counters, log, pacer, lookUp, tree } = this.#options;
     if (catalog.segments.kindOf(segment) === 'tables') {
       tree.requestTableMove(segment);
-      this.#isJudgementDue = true;
       return;
     }
     const { seed } = log;
@@ -275,6 +266,7 @@ export class Maintenance {
 
   #emptiest(): number | undefined {
     const { segments, generation } = this.#options.catalog;
+    const tableBytesMax = segmentCapacityOf(this.#options.geometry) * TABLES_FILL_MAX;
     const mayMoveTables = segments.availableCount >= neededSegments('compaction');
     let best: number | undefined;
     let bestBytes = Number.POSITIVE_INFINITY;
@@ -282,11 +274,12 @@ export class Maintenance {
       if (!segments.isClosed(segment)) continue;
       if (segments.isNeeded(segment) || segments.isDamaged(segment)) continue;
       if (this.#emptied.get(segment) === generation) continue;
-      if (!mayMoveTables && segments.kindOf(segment) === 'tables') continue;
+      const isOfTables = segments.kindOf(segment) === 'tables';
+      if (isOfTables && !mayMoveTables) continue;
       // What is moved out of it gains no space before its quarantine ends.
       if (segments.isQuarantined(segment)) continue;
       const liveBytes = segments.liveBytesOf(segment);
-      if (liveBytes >= bestBytes) continue;
+      if (liveBytes >= bestBytes || (isOfTables && liveBytes > tableBytesMax)) continue;
       best = segment;
       bestBytes = liveBytes;
     }
@@ -319,25 +312,17 @@ export class Maintenance {
     if (catalog.segments.liveBytesOf(reclaimer.segment) > 0) {
       this.#emptied.set(reclaimer.segment, catalog.generation);
     }
-    this.#judge();
+    this.#judge(reclaimer);
   }
 
   /**
-   * Counts segments in a row that were emptied without more space than there had been before, unless
-   * users wrote meanwhile. Without it, records that fill their segments badly could be moved for ever,
-   * each segment that is emptied making another like it.
+   * Counts segments in a row that were emptied without certainly gaining space: what they gave back may
+   * be no more than what is left over where the next large record does not fit. Without it, records that
+   * fill their segments badly could be moved for ever, each segment that is emptied making another like it.
    */
-  #judge(): void {
-    const { catalog, counters, geometry } = this.#options;
-    const freeBytes = this.#freeBytes();
-    if (counters.bytesAccepted !== this.#acceptedBytes) {
-      this.#acceptedBytes = counters.bytesAccepted;
-      this.#mostFreeBytes = freeBytes;
-      this.#fruitlessCount = 0;
-      return;
-    }
-    if (freeBytes > this.#mostFreeBytes + segmentCapacityOf(geometry) * (GAIN_MIN / 4)) {
-      this.#mostFreeBytes = freeBytes;
+  #judge({ movedBytes, recordBytesMax }: Reclaimer): void {
+    const { catalog, geometry } = this.#options;
+    if (segmentCapacityOf(geometry) - movedBytes > recordBytesMax + 2 * BLOCK_BYTES) {
       this.#fruitlessCount = 0;
       return;
     }
@@ -351,12 +336,6 @@ export class Maintenance {
     const { catalog, geometry } = this.#options;
     const diedBytes = catalog.diedBytes - this.#fruitlessDiedBytes;
     return diedBytes < geometry.segmentPayloadBytes * GAIN_MIN;
-  }
-
-  #freeBytes(): number {
-    const { catalog, geometry, log } = this.#options;
-    const { availableCount, retiredCount } = catalog.segments;
-    return (availableCount + retiredCount) * segmentCapacityOf(geometry) + log.roomBytes;
   }
 }
 

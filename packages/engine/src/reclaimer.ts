@@ -74,6 +74,9 @@ interface Window {
 /** See the file comment. */
 export class Reclaimer {
   readonly segment: number;
+  /** What was handed out, and the longest record of it. */
+  movedBytes = 0;
+  recordBytesMax = 0;
   readonly #options: ReclaimerOptions;
   readonly #use: SegmentUse;
   readonly #end: number;
@@ -246,6 +249,8 @@ export class Reclaimer {
 
   #move({ name, record, head }: Candidate, entry: TreeEntry): Move {
     const { seed } = this.#options;
+    this.movedBytes += record.length;
+    this.recordBytesMax = Math.max(this.recordBytesMax, record.length);
     const value = record.subarray(head.valueStart, head.valueStart + head.valueBytes);
     const isOwn = this.#use.seed === seed;
     return {

@@ -26,7 +26,7 @@ export type SpaceClass = 'checkpoint' | 'flush' | 'compaction' | 'moves' | 'shri
 const NEEDED_SEGMENTS: Readonly<Record<SpaceClass, number>> = {
   checkpoint: 1,
   flush: 2,
-  compaction: 3,
+  compaction: 2,
   moves: 1,
   shrink: 4,
   grow: 5,

@@ -294,8 +294,9 @@ export class TreeKeeper implements TreeWork {
     if (this.#isCompactionBroken) return;
     if (this.#upperBytes() <= this.#spaceBytesMin()) this.#isSpaceWanted = false;
     const job = this.#picker.pick(catalog.version, this.#isSpaceWanted);
-    if (job === undefined || !this.#hasRoomFor(job)) return;
-    this.#runWork(this.#compact(job));
+    if (job === undefined) return;
+    const possible = this.#hasRoomFor(job) ? job : this.#smallJob();
+    if (possible !== undefined) this.#runWork(this.#compact(possible));
   }
 
   #runWork(work: Promise<void>): void {
@@ -324,6 +325,15 @@ export class TreeKeeper implements TreeWork {
     return false;
   }
 
+  /** What can be done where there is room for little. */
+  #smallJob(): Compaction | undefined {
+    const { catalog, geometry } = this.#options;
+    if (!this.#isLevelZeroLong) return undefined;
+    const segmentCount = catalog.segments.availableCount - neededSegments('compaction') + 1;
+    const bytesMax = Math.max(0, segmentCount) * geometry.segmentPayloadBytes;
+    return this.#picker.pickWithinLevelZero(catalog.version, bytesMax);
+  }
+
   async #compact(job: Compaction): Promise<void> {
     const { catalog, counters, tree, compute, switches } = this.#options;
     const { cache, tables: reader } = tree;
@@ -337,10 +347,10 @@ export class TreeKeeper implements TreeWork {
     if (tables === undefined) return;
     this.#triedCount = 0;
     const remove = inputs.map(({ number }) => number);
-    const version = catalog.version.withChange({
-      add: [{ level: job.outputLevel, tables }],
-      remove,
-    });
+    const version =
+      job.outputLevel === 0
+        ? catalog.version.withMergedRuns(remove, tables)
+        : catalog.version.withChange({ add: [{ level: job.outputLevel, tables }], remove });
     catalog.installChange(version, job.isMove ? [] : inputs);
     counters.compactionCount++;
     if (!job.isMove) counters.compactionBytesWritten += sizeBytesOf(tables);

@@ -47,6 +47,9 @@ const LEVEL_ZERO_FLUSHES = 4;
 /** Runs of level 0: those of twice {@link LEVEL_ZERO_FLUSHES} while a pass goes on, and some small ones. */
 const LEVEL_ZERO_RUNS_MAX = 12;
 
+/** Fewer runs are not merged within level 0: little would be won. */
+const MERGED_RUNS_MIN = 4;
+
 /** Tables of a job: what fits a segment. */
 const JOB_TABLES = 16;
 
@@ -142,6 +145,26 @@ export class CompactionPicker {
       worst === 0 ? this.#pickLevelZero(version, next) : this.#pickLevel(version, worst, next);
     this.#pointers[worst] = boundsOf(job.inputs.filter((input) => input.level === worst)).end;
     return job;
+  }
+
+  /**
+   * Neighbouring runs of level 0 to be merged into one of them, without the level below: for when there is
+   * no room for more. As many as fit; `undefined` where that are few.
+   */
+  pickWithinLevelZero(version: Version, bytesMax: number): Compaction | undefined {
+    const runs = version.levels[0]?.runs ?? [];
+    let best: { readonly from: number; readonly to: number } = { from: 0, to: 0 };
+    let sizeBytes = 0;
+    let from = 0;
+    for (const [at, run] of runs.entries()) {
+      sizeBytes += sizeBytesOf(run);
+      while (sizeBytes > bytesMax) sizeBytes -= sizeBytesOf(runs[from++] ?? []);
+      if (at + 1 - from > best.to - best.from) best = { from, to: at + 1 };
+    }
+    if (best.to - best.from < MERGED_RUNS_MIN) return undefined;
+    const inputs = runs.slice(best.from, best.to).map((tables) => ({ level: 0, tables }));
+    const inputBytes = inputs.reduce((bytes, { tables }) => bytes + sizeBytesOf(tables), 0);
+    return { level: 0, outputLevel: 0, inputs, dropsDeletes: false, isMove: false, inputBytes };
   }
 
   /** How far a version is from where it should be: bytes that compaction will about have to write. */

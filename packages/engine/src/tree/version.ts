@@ -98,6 +98,24 @@ export class Version {
     }
   }
 
+  /** The next version, in which neighbouring runs of level 0 have become one: all tables of them are given. */
+  withMergedRuns(merged: readonly number[], tables: readonly TableMeta[]): Version {
+    const gone = new Set(merged);
+    const runs: Run[] = [];
+    let isPlaced = tables.length === 0;
+    for (const run of this.levels[0]?.runs ?? []) {
+      if (!gone.has(run[0]?.number ?? 0)) {
+        runs.push(run);
+        continue;
+      }
+      if (!isPlaced) runs.push(tables);
+      isPlaced = true;
+      for (const { number } of run) assert(gone.delete(number), 'runs are merged whole');
+    }
+    assert(gone.size === 0 && isPlaced, 'the runs that are merged are there');
+    return new Version(this.number + 1, [levelOf(runs), ...this.levels.slice(1)]);
+  }
+
   /** The next version, in which these tables, by their numbers, lie at other places. */
   withPlaces(moved: ReadonlyMap<number, TableMeta>): Version {
     const levels = this.levels.map(({ runs }) =>
