@@ -157,7 +157,7 @@ export const DISCARD_FREE_SHARE = 16;
  * Segments that are never counted as usable: the open ones of the log and of tables, and what must be
  * available before a put opens another, see `space.ts`.
  */
-export const RESERVE_SEGMENTS_MIN = 7;
+export const RESERVE_SEGMENTS_MIN = 8;
 
 /** Part of the other segments that live data can take: what is left over keeps reclaim cheap. */
 export const SEGMENT_FILL = 0.9;

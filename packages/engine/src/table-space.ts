@@ -47,18 +47,30 @@ interface OpenSegment {
   isFull: boolean;
 }
 
+/** A table without a place. */
+interface Request {
+  readonly content: TableContent;
+  readonly spareCount: number;
+  readonly isPatient: boolean;
+  readonly resolve: (place: Place) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A place that a table has been given. */
+interface Place {
+  readonly target: OpenSegment;
+  readonly offset: number;
+}
+
 /** See the file comment. */
 export class TableSpace {
   readonly #options: TableSpaceOptions;
   #open: OpenSegment | undefined;
-  #turn: Promise<void> = Promise.resolve();
-  /** Wakes the table that waits for a segment: one at a time. */
-  #waiting: (() => void) | undefined;
-  #waitingSpareCount = 0;
+  /** Tables that wait for a segment; those that are patient first. At most one for each line of work. */
+  #requests: Request[] = [];
   /** Resolves when the next wait begins. */
   #waitBegins: Promise<void> | undefined;
   #tellWait: (() => void) | undefined;
-  #giveUp: ((error: Error) => void) | undefined;
 
   constructor(options: TableSpaceOptions) {
     this.#options = options;
@@ -78,13 +90,16 @@ export class TableSpace {
     isPatient: boolean,
   ): Promise<TableMeta> {
     assert(bytes.length === content.sizeBytes, 'a table is as long as it says');
-    // One place after the other: two that wait would each open a segment.
-    const turn = this.#turn.then(() => this.#place(content, spareCount, isPatient));
-    this.#turn = turn.then(
-      () => undefined,
-      () => undefined,
-    );
-    const { target, offset } = await turn;
+    const { target, offset } = await new Promise<Place>((resolve, reject) => {
+      const request = { content, spareCount, isPatient, resolve, reject };
+      if (isPatient) this.#requests.unshift(request);
+      else this.#requests.push(request);
+      this.look();
+      if (!this.#requests.includes(request)) return;
+      this.#tellWait?.();
+      this.#waitBegins = undefined;
+      this.#options.onWait();
+    });
     const { segment, ordinal } = target;
     await this.#writeSlices(target, offset, bytes);
     target.pendingCount--;
@@ -92,86 +107,48 @@ export class TableSpace {
     return { ...content, segment, ordinal, offset };
   }
 
-  async #place(
-    content: TableContent,
-    spareCount: number,
-    isPatient: boolean,
-  ): Promise<{ readonly target: OpenSegment; readonly offset: number }> {
-    const { superblock, catalog } = this.#options;
-    const { sizeBytes, number } = content;
-    const { segmentStrideBytes } = superblock.geometry;
-    if (this.#open !== undefined && this.#open.offset + sizeBytes > segmentStrideBytes) {
-      this.#open.isFull = true;
-      this.#closeIfDone(this.#open);
-      this.#open = undefined;
-    }
-    if (this.#open === undefined) {
-      const segment = await this.#takeSegment(number, spareCount, isPatient);
-      this.#open = {
-        segment,
-        ordinal: number,
-        offset: BLOCK_BYTES,
-        hasHeader: false,
-        pendingCount: 0,
-        isFull: false,
-      };
-    }
-    const target = this.#open;
-    const { offset } = target;
-    target.offset += sizeBytes;
-    target.pendingCount++;
-    catalog.segments.addTable(target.segment, sizeBytes);
-    return { target, offset };
-  }
-
-  /** A segment leaves the slot when no write to it can be on its way any more. */
-  #closeIfDone(target: OpenSegment): void {
-    if (!target.isFull || target.pendingCount > 0) return;
-    this.#options.log.closeTableSegment(target.segment, target.offset);
-  }
-
-  async #takeSegment(ordinal: number, spareCount: number, isPatient: boolean): Promise<number> {
-    const { catalog, log, onWait, assertServing } = this.#options;
-    for (;;) {
-      assertServing();
-      if (catalog.segments.availableCount > spareCount) {
-        const segment = log.takeTableSegment(ordinal);
-        if (segment !== undefined) return segment;
+  /** Segments have become free or confirmed, or the engine ends: gives places as far as there are any. */
+  look(): void {
+    let request = this.#requests[0];
+    while (request !== undefined) {
+      try {
+        this.#options.assertServing();
+        const place = this.#place(request);
+        if (place === undefined) break;
+        request.resolve(place);
+      } catch (error) {
+        request.reject(error);
       }
-      await new Promise<void>((resolve, reject) => {
-        this.#waiting = resolve;
-        this.#waitingSpareCount = spareCount;
-        if (!isPatient) this.#giveUp = reject;
-        this.#tellWait?.();
-        this.#waitBegins = undefined;
-        onWait();
-      });
-      this.#giveUp = undefined;
+      this.#requests.shift();
+      request = this.#requests[0];
     }
+    // The slot may have to be written before there are more.
+    if (request !== undefined) this.#options.onWait();
   }
 
-  /** Ends the wait of a table that is not patient. Returns whether there was one. */
+  /** Ends the waits of tables that are not patient. Returns whether there were any. */
   giveUp(): boolean {
-    const giveUp = this.#giveUp;
-    this.#giveUp = undefined;
-    if (giveUp === undefined || this.#waiting === undefined) return false;
-    this.#waiting = undefined;
+    const given = this.#requests.filter(({ isPatient }) => !isPatient);
+    this.#requests = this.#requests.filter(({ isPatient }) => isPatient);
     const { path } = this.#options.device;
-    giveUp(
-      new EngineError(`Writing a table to ${path}: no segment is free for it.`, {
-        code: 'DEVICE_FULL',
-        path,
-        neededBytes: 1,
-        availableBytes: 0,
-      }),
-    );
-    return true;
+    for (const { reject } of given) {
+      reject(
+        new EngineError(`Writing a table to ${path}: no segment is free for it.`, {
+          code: 'DEVICE_FULL',
+          path,
+          neededBytes: 1,
+          availableBytes: 0,
+        }),
+      );
+    }
+    return given.length > 0;
   }
 
   /** Whether a table waits for a segment that only others can free. */
   get isWaiting(): boolean {
+    const first = this.#requests[0];
     const { segments } = this.#options.catalog;
-    return this.#waiting !== undefined && segments.availableCount <= this.#waitingSpareCount;
+    return first !== undefined && segments.availableCount <= first.spareCount;
   }
 
   /** Resolves when a table has to wait for others to free a segment. */
@@ -184,11 +161,37 @@ export class TableSpace {
     }
   }
 
-  /** Segments have become free or confirmed, or the engine ends. */
-  look(): void {
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    waiting?.();
+  /** A place for a table; `undefined` when there is no segment for it now. */
+  #place({ content, spareCount }: Request): Place | undefined {
+    const { superblock, catalog, log } = this.#options;
+    const { sizeBytes, number: ordinal } = content;
+    const before = this.#open;
+    const hasRoom =
+      before !== undefined && before.offset + sizeBytes <= superblock.geometry.segmentStrideBytes;
+    if (!hasRoom) {
+      if (catalog.segments.availableCount <= spareCount) return undefined;
+      const segment = log.takeTableSegment(ordinal);
+      if (segment === undefined) return undefined;
+      const offset = BLOCK_BYTES;
+      this.#open = { segment, ordinal, offset, hasHeader: false, pendingCount: 0, isFull: false };
+      if (before !== undefined) {
+        before.isFull = true;
+        this.#closeIfDone(before);
+      }
+    }
+    const target = this.#open;
+    assert(target !== undefined, 'a segment for tables is open');
+    const { offset } = target;
+    target.offset += sizeBytes;
+    target.pendingCount++;
+    catalog.segments.addTable(target.segment, sizeBytes);
+    return { target, offset };
+  }
+
+  /** A segment leaves the slot when no write to it can be on its way any more. */
+  #closeIfDone(target: OpenSegment): void {
+    if (!target.isFull || target.pendingCount > 0) return;
+    this.#options.log.closeTableSegment(target.segment, target.offset);
   }
 
   async #writeSlices(target: OpenSegment, offset: number, bytes: Uint8Array): Promise<void> {
