@@ -22,7 +22,7 @@ import { ClaimError } from '@dozo/claim';
 import { claimIsOver, engineFailed } from './errors.ts';
 import type { EngineError } from './errors.ts';
 import type { EngineLimits, Geometry } from './geometry.ts';
-import { EAGER_BYTES, GROUP_BYTES_MAX, RECLAIM_STEP_BYTES } from './limits.ts';
+import { BLOCK_BYTES, EAGER_BYTES, GROUP_BYTES_MAX, RECLAIM_STEP_BYTES } from './limits.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { Maintenance, Step } from './maintenance.ts';
 import type { Move } from './reclaimer.ts';
@@ -356,9 +356,12 @@ export class Committer {
     return true;
   }
 
-  /** Whether a class may use room in the open segment, which maintenance may be in need of. */
+  /** Whether a class may use room in the open segment, which checkpoints may be in need of. */
   #mayWrite(spaceClass: SpaceClass): boolean {
-    return this.#options.catalog.segments.availableCount >= neededSegments(spaceClass) - 1;
+    const { catalog, maintenance, log } = this.#options;
+    if (catalog.segments.availableCount >= neededSegments(spaceClass) - 1) return true;
+    // What empties its segment without another one gives back more than it takes.
+    return spaceClass === 'moves' && maintenance.bytesToMove + 2 * BLOCK_BYTES < log.roomBytes;
   }
 
   #stepBytes(step: Step): number {

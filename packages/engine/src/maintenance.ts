@@ -106,6 +106,12 @@ export class Maintenance {
     this.#options = options;
   }
 
+  /** Live bytes that are still in the segment that is being emptied. */
+  get bytesToMove(): number {
+    const segment = this.#reclaimer?.segment;
+    return segment === undefined ? 0 : this.#options.catalog.segments.liveBytesOf(segment);
+  }
+
   /** The step that is ready, if there is one. */
   get step(): Step | undefined {
     return this.#step;
@@ -267,7 +273,7 @@ export class Maintenance {
   #emptiest(): number | undefined {
     const { segments, generation } = this.#options.catalog;
     const tableBytesMax = segmentCapacityOf(this.#options.geometry) * TABLES_FILL_MAX;
-    const mayMoveTables = segments.availableCount >= neededSegments('compaction');
+    const mayMoveTables = segments.availableCount >= neededSegments('moves');
     let best: number | undefined;
     let bestBytes = Number.POSITIVE_INFINITY;
     for (let segment = 0; segment < segments.count; segment++) {
