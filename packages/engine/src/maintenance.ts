@@ -73,6 +73,8 @@ export interface TreeWork {
   requestTableMove(segment: number): void;
   /** Whether such work is under way or waits. */
   readonly isBusy: boolean;
+  /** Whether a memtable is being flushed. */
+  readonly isFlushing: boolean;
   /** How many segments must be available for the compaction that is needed most; 0 when none waits. */
   readonly wantedSegmentCount: number;
 }
@@ -238,7 +240,8 @@ export class Maintenance {
     // Whatever its records are like, a segment that is half empty is worth it.
     if (gainBytes < capacityBytes / 2 && this.#isFruitless()) return;
     const held = this.#heldGain();
-    const isHeldBetter = held.bestBytes > gainBytes && gainBytes < capacityBytes / 2;
+    const isHeldBetter =
+      !tree.isFlushing && held.bestBytes > gainBytes && gainBytes < capacityBytes / 2;
     if (held.totalBytes > capacityBytes * GAIN_MIN && isHeldBetter) {
       tree.requestFlush();
     } else if (victim !== undefined && gainBytes > capacityBytes * GAIN_MIN) {

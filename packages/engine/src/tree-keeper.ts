@@ -87,6 +87,10 @@ export class TreeKeeper implements TreeWork {
     this.#maintenance = maintenance;
   }
 
+  get isFlushing(): boolean {
+    return this.#flush !== undefined;
+  }
+
   get wantedSegmentCount(): number {
     return this.#wantedSegmentCount;
   }
