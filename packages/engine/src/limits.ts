@@ -33,7 +33,7 @@ export const SEGMENT_PAYLOAD_BYTES_FLOOR = 32 * KIB;
 export const SEGMENT_COUNT_WANTED = 32;
 
 /** With fewer segments than this the reserve leaves nothing for data. */
-export const SEGMENT_COUNT_MIN = 12;
+export const SEGMENT_COUNT_MIN = 14;
 
 /** Segments of a device of 4 PiB; keeps the table of segments in memory below 2 GiB. */
 export const SEGMENT_COUNT_MAX = 64 * MIB;
@@ -157,7 +157,7 @@ export const DISCARD_FREE_SHARE = 16;
  * Segments that are never counted as usable: the open ones of the log and of tables, and what must be
  * available before a put opens another, see `space.ts`.
  */
-export const RESERVE_SEGMENTS_MIN = 8;
+export const RESERVE_SEGMENTS_MIN = 9;
 
 /** Part of the other segments that live data can take: what is left over keeps reclaim cheap. */
 export const SEGMENT_FILL = 0.9;

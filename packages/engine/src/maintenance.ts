@@ -71,6 +71,8 @@ export interface TreeWork {
   requestFlush(): void;
   /** Has the tables of a segment copied elsewhere. */
   requestTableMove(segment: number): void;
+  /** Has it found out soon what the entries of the active memtable hide. */
+  requestSettling(): void;
   /** Whether such work is under way or waits. */
   readonly isBusy: boolean;
   /** Whether a memtable is being flushed. */
@@ -313,13 +315,14 @@ export class Maintenance {
   }
 
   #finishReclaim(): void {
-    const { catalog } = this.#options;
+    const { catalog, tree } = this.#options;
     const reclaimer = this.#reclaimer;
     this.#reclaimer = undefined;
     if (reclaimer === undefined) return;
     // What is left is damaged, or has been overwritten by entries that nobody has settled yet.
     if (catalog.segments.liveBytesOf(reclaimer.segment) > 0) {
       this.#emptied.set(reclaimer.segment, catalog.generation);
+      tree.requestSettling();
     }
     this.#judge(reclaimer);
   }

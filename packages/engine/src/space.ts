@@ -18,18 +18,18 @@ import { recordBytesOf } from './record.ts';
 export type SpaceClass = 'checkpoint' | 'flush' | 'compaction' | 'moves' | 'shrink' | 'grow';
 
 /**
- * How many segments must be available before one is opened for a class. A checkpoint is short and gives
- * back log and tables: the last one is kept for it. Emptying a segment gains more than it takes as soon as
+ * How many segments must be available before one is opened for a class. The last one is for the fence of the
+ * next start. A checkpoint is short and gives back log and tables: the one before is kept for it. Emptying a segment gains more than it takes as soon as
  * the segment is empty. A flush or a compaction gives back nothing before a checkpoint follows, and then
  * perhaps little: they leave one to reclaim.
  */
 const NEEDED_SEGMENTS: Readonly<Record<SpaceClass, number>> = {
-  checkpoint: 1,
-  moves: 2,
-  flush: 3,
-  compaction: 3,
-  shrink: 5,
-  grow: 6,
+  checkpoint: 2,
+  moves: 3,
+  flush: 4,
+  compaction: 4,
+  shrink: 6,
+  grow: 7,
 };
 
 /** Bytes that an entry takes in a table beside its key and an inline value: fields, filter, index. */

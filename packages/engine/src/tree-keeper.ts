@@ -134,6 +134,22 @@ export class TreeKeeper implements TreeWork {
     this.look();
   }
 
+  requestSettling(): void {
+    if (this.#settling !== undefined) return;
+    const { settler, catalog, wake } = this.#options;
+    const generation = catalog.active;
+    const mayGoOn = (): boolean => !this.#isEnded && catalog.active === generation;
+    this.#settling = settler
+      .settle(generation, mayGoOn)
+      // A read that fails now fails for whoever needs it, too.
+      .catch(() => undefined)
+      .then(() => {
+        this.#settling = undefined;
+        this.#tell();
+        wake();
+      });
+  }
+
   requestTableMove(segment: number): void {
     this.#moveWanted = segment;
     this.look();
@@ -156,7 +172,8 @@ export class TreeKeeper implements TreeWork {
   /** Resolves when some work has ended; `undefined` when none is under way that can go on. */
   nextChange(): Promise<void> | undefined {
     const isWorking = this.#flush !== undefined || this.#work !== undefined;
-    if (!isWorking || this.#isEnded || this.#options.space.isWaiting) return undefined;
+    const isStuck = this.#options.space.isWaiting && this.#settling === undefined;
+    if (this.#isEnded || isStuck || (!isWorking && this.#settling === undefined)) return undefined;
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
     });

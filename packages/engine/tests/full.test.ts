@@ -21,7 +21,7 @@ describe('a full device', () => {
     'filled with values of %i bytes it refuses puts, takes deletes, and gives the space back',
     async (sizeBytes) => {
       const world = newWorld(`full ${String(sizeBytes)}`);
-      const medium = await formattedMedium(world, { segmentCount: 14 });
+      const medium = await formattedMedium(world, { segmentCount: 16 });
       const { engine, device } = await openOn(world, medium);
       const value = world.random.bytes(sizeBytes);
       for (let round = 0; round < 3; round++) {
