@@ -199,6 +199,7 @@ export class Committer {
         await preparation;
         throw error;
       }
+      log.advance();
       this.#apply(group);
       if (preparation !== undefined) await preparation;
     }

@@ -294,8 +294,8 @@ export class LogWriter {
 
   /**
    * Writes the group durably, and makes sure that the claim still counted then. Rejects with the
-   * device's error or the claim's, after which the log must not be written any more. The caller changes
-   * the index in the same turn in which this resolves.
+   * device's error or the claim's, after which the log must not be written any more. Then the caller
+   * changes the index and calls {@link advance}, in one turn.
    */
   async commit(): Promise<void> {
     const { device, clock, counters, switches } = this.#options;
@@ -311,13 +311,22 @@ export class LogWriter {
     const deviceStart = deviceOffset(this.#options.superblock.geometry, segment, start);
     if (switches.skipFlush === true) await device.write(deviceStart, buffers);
     else await device.writeDurably(deviceStart, buffers);
-    // Here and not in the caller: the log's position and the index change in one turn.
     const lease = this.checkLease();
     if (lease !== undefined) await lease;
     counters.flushCount++;
     counters.commitCount++;
     counters.bytesWritten += offset - start + sizeBytes;
-    this.#advance(target, sizeBytes);
+  }
+
+  /**
+   * The log goes on behind the group that was committed. Not part of {@link commit}: between its end and the
+   * turn in which its caller goes on others may run, and to them the position must not name a group as
+   * done that is not in the index yet.
+   */
+  advance(): void {
+    const target = this.#opening ?? this.#current;
+    assert(target !== undefined, 'no group is under construction');
+    this.#advance(target, padded(this.#builder.sizeBytes));
   }
 
   /**

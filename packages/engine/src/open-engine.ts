@@ -249,6 +249,7 @@ async function writeFence(opening: Opening, log: LogWriter): Promise<void> {
   log.beginSegment();
   opening.hasWritten = true;
   await log.commit();
+  log.advance();
   // Twice, so that either block of the slot leads to the fence.
   await log.updateSlot('held');
   await log.updateSlot('held');
