@@ -43,7 +43,7 @@ export { inspectDevice } from './inspect-device.ts';
 export type { DeviceInspection } from './inspect-device.ts';
 export { KEY_BYTES_MAX, VALUE_BYTES_MAX } from './limits.ts';
 export { openEngine } from './open-engine.ts';
-export type { OpenOptions } from './open-engine.ts';
+export type { OpenOptions } from './opening.ts';
 export { openReadOnly } from './open-read-only.ts';
 export type { ReadOnlyEngine } from './open-read-only.ts';
 export { describeContent, rescueSuperblock, restoreSuperblock } from './read-superblock.ts';

@@ -11,88 +11,35 @@
  *    is valid. Whatever they write from now on lies past it, in segments that we do not touch.
  * 5. The slot points at the fence, in both of its blocks; from here on it is the one to recover from.
  */
-import { InlineCompute, hasCode, hexOfBytes } from '@dozo/base';
-import type { Clock, Compute, Device, Random } from '@dozo/base';
-import { acquireClaim, isSameClaim, readRing } from '@dozo/claim';
-import type { AcquireOptions, Claim, Holder, Ring, RingPlace, Slot } from '@dozo/claim';
-import type { Fence, ZombieNote } from './claim-history.ts';
-import { Committer } from './committer.ts';
+import { hasCode } from '@dozo/base';
+import type { Device } from '@dozo/base';
+import { acquireClaim, readRing } from '@dozo/claim';
+import type { Claim, Ring, RingPlace } from '@dozo/claim';
 import { newCounters } from './counters.ts';
-import type { Counters } from './counters.ts';
-import { Discarder } from './discarder.ts';
-import type { Engine, VerifyProgress, VerifyReport } from './engine-types.ts';
+import { DeathNotices, knownDeaths } from './death-notices.ts';
+import type { Engine } from './engine-types.ts';
 import { EngineError } from './errors.ts';
-import { deviceFaultOf, finish, giveBack } from './farewell.ts';
+import { refuseDamage, sawFailedFlush } from './failed-flush.ts';
+import { giveBack } from './farewell.ts';
 import { fencesOf } from './fences.ts';
-import { limitsOf } from './geometry.ts';
-import { Life } from './life.ts';
-import { LogEngine } from './log-engine.ts';
 import { CACHE_BYTES_DEFAULT } from './limits.ts';
 import { LogSource } from './log-walk.ts';
 import { LogWriter } from './log-writer.ts';
-import { Maintenance } from './maintenance.ts';
-import type { MaybePromise } from './maybe-promise.ts';
+import type { OpenOptions, Opening } from './opening.ts';
 import { Pacer } from './pacer.ts';
-import { QuarantineRelease, noteDead } from './quarantine-release.ts';
+import { noteDead } from './quarantine-release.ts';
 import { readSuperblock } from './read-superblock.ts';
-import { Reading } from './reading.ts';
-import { RecordReader } from './record-reader.ts';
 import { recover } from './recovery.ts';
 import type { Recovered } from './recovery.ts';
+import { serve } from './serve-engine.ts';
 import { Settler } from './settler.ts';
 import type { Superblock } from './superblock.ts';
-import { TableSpace } from './table-space.ts';
-import type { TestSwitches } from './test-switches.ts';
 import { TreeAccess } from './tree-access.ts';
-import { TreeKeeper } from './tree-keeper.ts';
-import { treeSettingsOf } from './tree-settings.ts';
-import type { TreeEntry } from './tree/tree-entry.ts';
-import { verifyDevice } from './verify.ts';
-
-/** How to open; waiting, progress, signal and an operator's word are those of the claim. */
-export interface OpenOptions extends Pick<
-  AcquireOptions,
-  'wait' | 'onProgress' | 'signal' | 'deadByWord'
-> {
-  /** Stays the caller's: closing the engine does not close it. */
-  readonly device: Device;
-  readonly clock: Clock;
-  readonly random: Random;
-  /** Who opens it: what a refused second opener is told. */
-  readonly holder: Holder;
-  /** Progress of the verify that a failed flush of the last holder demands. */
-  readonly onVerifyProgress?: (progress: VerifyProgress) => void;
-  /**
-   * Tells the device which segments are free (`discarder.ts`), if it takes that. Default false: the blocks
-   * of a file that was allocated on purpose stay its own.
-   */
-  readonly discard?: boolean;
-  /** Memory for blocks of tables, in bytes. Default 64 MiB. */
-  readonly cacheBytes?: number;
-  /** Heap that entries may take before they are written as a table, in bytes. Default 32 MiB, less on small devices. */
-  readonly memtableBytes?: number;
-  /** Where merges are computed. Default: on this thread, in small steps. */
-  readonly compute?: Compute;
-  readonly testSwitches?: TestSwitches;
-}
 
 /** What reading the ring of a device gives. */
 export interface OpenedRing {
   readonly place: RingPlace;
   readonly ring: Ring;
-}
-
-/** A claim that is dead, and how that is known. */
-type Death = Pick<ZombieNote, 'identity' | 'proof'>;
-
-/** An engine on its way, from the claim on. */
-export interface Opening {
-  readonly options: OpenOptions;
-  readonly superblock: Superblock;
-  readonly claim: Claim;
-  readonly switches: TestSwitches;
-  /** From the first group on, the log may hold what nobody knows of. */
-  readonly onWrite: () => void;
 }
 
 /**
@@ -176,167 +123,6 @@ async function openClaimed(opening: Opening): Promise<Engine> {
   return serve({ opening, recovered, source, tree, log, counters, notices });
 }
 
-/** What serving begins with. */
-interface Serving {
-  readonly opening: Opening;
-  readonly recovered: Recovered;
-  readonly source: LogSource;
-  readonly tree: TreeAccess;
-  readonly log: LogWriter;
-  readonly counters: Counters;
-  readonly notices: DeathNotices;
-}
-
-/** Puts the engine together. From here on there is somebody to tell whatever happens. */
-function serve(parts: Serving): Engine {
-  const { opening, source, tree, log, counters } = parts;
-  const { superblock, claim, switches } = opening;
-  const { device, clock } = opening.options;
-  const { geometry } = superblock;
-  const { catalog } = parts.recovered;
-  const life = new Life(device.path);
-  const settings = treeSettingsOf(geometry, opening.options.memtableBytes);
-  const lookUp = (name: string): MaybePromise<TreeEntry | undefined> => tree.lookUp(name);
-  const keeper = new TreeKeeper({
-    catalog,
-    log,
-    space: new TableSpace({
-      device,
-      superblock,
-      claim,
-      catalog,
-      log,
-      counters,
-      switches,
-      onWait: () => {
-        committer.start();
-      },
-      assertServing: () => {
-        life.assertServing();
-        keeper.assertGoing();
-      },
-    }),
-    settler: new Settler({ catalog, tree, pacer: new Pacer(clock, counters), switches }),
-    tree,
-    compute: opening.options.compute ?? new InlineCompute(),
-    clock,
-    counters,
-    geometry,
-    settings,
-    switches,
-    wake: () => {
-      committer.start();
-    },
-    isServing: () => life.state === 'open',
-    onFailure: (error) => {
-      end(error);
-    },
-  });
-  const maintenance = new Maintenance({
-    log,
-    catalog,
-    source,
-    counters,
-    geometry,
-    pacer: new Pacer(clock, counters),
-    lookUp,
-    tree: keeper,
-  });
-  keeper.serve(maintenance);
-  log.onSegments = () => {
-    keeper.lookForSegments();
-  };
-  catalog.segments.onFree = log.onSegments;
-  const end = (error: unknown): void => {
-    // It has just been given back: whoever does that says so himself.
-    if (hasCode(error, 'CLAIM_RELEASED')) return;
-    const cause = deviceFaultOf(error) ?? error;
-    life.fail(cause, () =>
-      finish({ claim, device, clock, log, committer, keeper, release, cause }),
-    );
-  };
-  const committer = new Committer({
-    path: device.path,
-    geometry,
-    limits: limitsOf(geometry),
-    log,
-    catalog,
-    maintenance,
-    keeper,
-    lookUp,
-    counters,
-    switches,
-    onFailure: end,
-  });
-  const release = new QuarantineRelease({
-    device,
-    superblock,
-    clock,
-    log,
-    isServing: () => life.state === 'open',
-    onNote: () => {
-      maintenance.requestManifest();
-      committer.start();
-    },
-  });
-  const reading = new Reading({
-    catalog,
-    source,
-    tree,
-    counters,
-    switches,
-    enter: () => {
-      life.assertServing();
-      return claim.checkLease()?.catch((error: unknown) => {
-        end(error);
-        life.assertServing();
-        throw error;
-      });
-    },
-  });
-  if (opening.options.discard === true) startDiscarding(parts, committer);
-  claim.onEnd(end);
-  for (const { identity, proof } of knownDeaths(claim, log.history.fences)) {
-    release.release(identity, proof);
-  }
-  parts.notices.tellTo(({ identity, proof }) => {
-    release.release(identity, proof);
-  });
-  // Whatever is overdue (a long log to be replayed, little space) begins at once.
-  committer.start();
-  keeper.look();
-  return new LogEngine({
-    superblock,
-    claim,
-    catalog,
-    source,
-    log,
-    maintenance,
-    committer,
-    keeper,
-    tree,
-    reading,
-    counters,
-    life,
-    release,
-  });
-}
-
-function startDiscarding(
-  { opening, recovered, log, counters }: Serving,
-  committer: Committer,
-): void {
-  const { options, superblock, claim, switches } = opening;
-  const { device, clock } = options;
-  const { geometry } = superblock;
-  const { segments } = recovered.catalog;
-  const onDue = (): void => {
-    committer.start();
-  };
-  const parts = { device, geometry, claim, clock, segments, counters, switches, onDue };
-  log.startDiscarding(new Discarder(parts));
-}
-
 /** Recovers, past the page cache, and makes durable what was read. */
 async function recoverClaimed({
   options,
@@ -410,36 +196,6 @@ async function makeRoom({ options, superblock, claim }: Opening, log: LogWriter)
   await log.confirmed();
 }
 
-/** Deaths that the claim notices, kept until there is somebody to tell. */
-class DeathNotices {
-  readonly #kept: Death[] = [];
-  #tell: (death: Death) => void = (death) => {
-    this.#kept.push(death);
-  };
-
-  constructor(claim: Claim) {
-    claim.onDeath(({ identity }, proof) => {
-      this.#tell({ identity, proof });
-    });
-  }
-
-  tellTo(tell: (death: Death) => void): void {
-    this.#tell = tell;
-    for (const death of this.#kept.splice(0)) tell(death);
-  }
-}
-
-/** Dead claims whose writes nobody has looked at yet: a start before this one had no time to. */
-function knownDeaths(claim: Claim, fences: readonly Fence[]): Death[] {
-  const accounts = claim.ring.slots.flatMap(({ slot }) => slot?.account?.deaths ?? []);
-  const deaths = [...claim.deaths, ...accounts];
-  return fences.flatMap(({ identity }) => {
-    if (claim.quarantined.some((slot) => isSameClaim(slot.identity, identity))) return [];
-    const known = deaths.find((death) => isSameClaim(death.identity, identity));
-    return [{ identity, proof: known?.proof ?? ('unknown' as const) }];
-  });
-}
-
 /** Reads the ring of a device whose superblock is known. */
 export async function openRing(device: Device, superblock: Superblock): Promise<OpenedRing> {
   const place = ringPlaceOf(superblock);
@@ -449,54 +205,6 @@ export async function openRing(device: Device, superblock: Superblock): Promise<
 /** Where the claim ring of a device lies. */
 export function ringPlaceOf({ geometry, deviceId }: Superblock): RingPlace {
   return { offset: geometry.ringOffset, slotCount: geometry.ringSlotCount, deviceId };
-}
-
-/** Whether the last holder that served, or anyone since, saw a write or flush fail. */
-function sawFailedFlush(ring: Ring, recoverFrom: Slot | undefined): boolean {
-  const since = recoverFrom?.identity.incarnation ?? 0;
-  const isConcerned = (slot: Slot | undefined): boolean =>
-    slot?.failedFlush !== undefined && slot.identity.incarnation >= since;
-  return ring.slots.some(({ slot }) => isConcerned(slot));
-}
-
-async function refuseDamage(parts: {
-  readonly options: OpenOptions;
-  readonly superblock: Superblock;
-  readonly source: LogSource;
-  readonly tree: TreeAccess;
-  readonly recovered: Recovered;
-}): Promise<void> {
-  const { options, superblock, source, tree, recovered } = parts;
-  const { catalog, parts: logParts, pages, checkpoint: checkpointNumber } = recovered;
-  const { segments } = catalog;
-  const records = new RecordReader({ source, segments, counters: newCounters(), switches: {} });
-  const report: VerifyReport = await verifyDevice({
-    superblock,
-    source,
-    catalog,
-    parts: logParts,
-    pages,
-    checkpointNumber,
-    tree,
-    records,
-    onProgress: options.onVerifyProgress,
-    signal: undefined,
-  });
-  const first = report.damages[0];
-  if (first === undefined) return;
-  const { path } = options.device;
-  const key = first.key === undefined ? '' : ` (key ${hexOfBytes(first.key)})`;
-  throw new EngineError(
-    `Opening ${path}: its last holder saw a write fail, and the verify which that demands found ` +
-      `${report.damages.length} damaged places; the first at byte ${first.offset}${key}: ` +
-      `${first.reason}. \`dozo device check\` lists them all and says what a repair would cost.`,
-    {
-      code: 'DEVICE_NEEDS_REPAIR',
-      path,
-      damageCount: report.damages.length,
-      firstReason: first.reason,
-    },
-  );
 }
 
 /** No segment is free to go on in. */

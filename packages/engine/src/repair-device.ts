@@ -19,7 +19,7 @@ import { EngineError } from './errors.ts';
 import { giveBack } from './farewell.ts';
 import { fencesOf } from './fences.ts';
 import { acquire, openRing, writeFence } from './open-engine.ts';
-import type { OpenOptions } from './open-engine.ts';
+import type { OpenOptions } from './opening.ts';
 import {
   isGrowUnfinished,
   isSameSuperblock,

@@ -122,7 +122,7 @@ export function compare(before: Content, after: Content, plan: RepairPlan): void
 }
 
 function told(plan: RepairPlan): string {
-  const hide = (name: string, value: unknown): unknown =>
+  const hide = (_name: string, value: unknown): unknown =>
     value instanceof Uint8Array ? binaryStringOf(value) : value;
   return JSON.stringify(plan, hide);
 }

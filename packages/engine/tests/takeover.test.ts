@@ -353,7 +353,7 @@ test('of two who open in the same instant one serves, and what it is given is ke
 
 describe('pages that are from before another machine wrote', () => {
   test('are read again past the cache, by every way to read', async () => {
-    const machines = await Machines.formatted('stale', 12);
+    const machines = await Machines.formatted('stale', 14);
     const { until, start, medium, clock, random } = machines;
     // All of the disk as it was, and a kernel that never forgets.
     const cache = new PageCache({ lockName: 'beta', keepProbability: 1 });
