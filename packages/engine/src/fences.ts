@@ -11,7 +11,9 @@ import type { ClaimIdentity, Slot } from '@dozo/claim';
 import { fencedClaimOf } from './claim-history.ts';
 import type { ClaimHistory, Fence } from './claim-history.ts';
 import { FENCES_MAX } from './limits.ts';
-import type { RecoveredEnd } from './recovery.ts';
+
+/** Where the log of the claim that was recovered ends. */
+export type RecoveredEnd = Pick<Fence, 'segment' | 'ordinal' | 'end'>;
 
 /** What the fences of a start follow from. */
 export interface FenceBasis {
@@ -56,4 +58,10 @@ function bounded(fences: Fence[], quarantined: readonly Slot[]): Fence[] {
     const isDead = !quarantined.some((slot) => isSameClaim(slot.identity, identity));
     return !(isDead && excessCount-- > 0);
   });
+}
+
+/** The segments that fences name, as far as the device has them. */
+export function segmentsOf(fences: readonly Fence[], segmentCount: number): Set<number> {
+  const segments = fences.flatMap((fence) => fence.segments);
+  return new Set(segments.filter((segment) => segment < segmentCount));
 }

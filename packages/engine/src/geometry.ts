@@ -127,6 +127,12 @@ export function segmentCapacityOf(geometry: Geometry): number {
   return geometry.segmentStrideBytes - BLOCK_BYTES;
 }
 
+/** Whether a device has the bytes `[start, end)` of a segment. */
+export function hasPlace(geometry: Geometry, segment: number, start: number, end: number): boolean {
+  const { segmentCount, segmentStrideBytes } = geometry;
+  return segment < segmentCount && start <= end && end <= segmentStrideBytes;
+}
+
 /** Byte offset on the device of an offset within a segment. */
 export function deviceOffset(geometry: Geometry, segment: number, offset: number): number {
   return geometry.segmentAreaOffset + segment * geometry.segmentStrideBytes + offset;

@@ -9,7 +9,7 @@ import { isSameClaim } from '@dozo/claim';
 import type { Claim, ClaimIdentity } from '@dozo/claim';
 import { encodeHistory, withNote } from './claim-history.ts';
 import type { ClaimHistory, ZombieNote } from './claim-history.ts';
-import { segmentsOf } from './recovery.ts';
+import { segmentsOf } from './fences.ts';
 import type { SegmentTable } from './segment-table.ts';
 
 /** See the file comment. */

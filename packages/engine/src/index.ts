@@ -50,8 +50,8 @@ export { describeContent, rescueSuperblock, restoreSuperblock } from './read-sup
 export { readManifestOf } from './recovery.ts';
 export { isRepairNeeded, planRepair, repairDevice } from './repair-device.ts';
 export type { Repair, RepairOptions } from './repair-device.ts';
-export type { LogLoss } from './repair-log.ts';
-export type { DroppedKey, LogRefusal, LostKeys, RepairPlan, ResurfacedKey } from './repair-plan.ts';
+export type { LogLoss, LogRefusal } from './log-losses.ts';
+export type { DroppedKey, LostKeys, RepairPlan, ResurfacedKey } from './repair-plan.ts';
 export type { LogPart, Manifest, PagePlace } from './manifest.ts';
 export type { Superblock } from './superblock.ts';
 export type { TestSwitches } from './test-switches.ts';

@@ -6,6 +6,8 @@
  */
 import { uninitialisedBytes } from '@dozo/base';
 import type { Device } from '@dozo/base';
+import { corrupt } from './errors.ts';
+import type { EngineError } from './errors.ts';
 import { deviceOffset } from './geometry.ts';
 import type { Geometry } from './geometry.ts';
 import { GROUP_HEADER_BYTES, decodeGroupHeader, padded } from './group.ts';
@@ -63,6 +65,11 @@ export class LogSource {
   /** Byte offset on the device. */
   place(segment: number, offset: number): number {
     return deviceOffset(this.geometry, segment, offset);
+  }
+
+  /** The error that says that what lies at a place is not right: `DEVICE_CORRUPT`. */
+  corrupt(segment: number, offset: number, reason: string): EngineError {
+    return corrupt(this.device.path, this.place(segment, offset), reason);
   }
 
   async read(segment: number, offset: number, sizeBytes: number): Promise<Uint8Array> {

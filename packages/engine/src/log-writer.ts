@@ -33,10 +33,9 @@ import type { LogPosition } from './log-position.ts';
 import type { LogPart, Manifest, PagePlace } from './manifest.ts';
 import { RECORD_MANIFEST, recordBytesOf, valueChecksums } from './record.ts';
 import type { NewRecord } from './record.ts';
-import { seedOf } from './recovery.ts';
 import type { Recovered } from './recovery.ts';
 import { Reservation } from './reservation.ts';
-import { encodeSegmentHeader } from './segment-header.ts';
+import { encodeSegmentHeader, seedOf } from './segment-header.ts';
 import type { Superblock } from './superblock.ts';
 import type { TestSwitches } from './test-switches.ts';
 
@@ -97,6 +96,8 @@ export class LogWriter {
   #tableSegments: readonly number[] = [];
   readonly #keeper: HistoryKeeper;
   #discarder: Discarder | undefined;
+  /** The group that {@link commit} has made durable and {@link advance} has not gone behind yet. */
+  #durable: { readonly target: OpenSegment; readonly sizeBytes: number } | undefined;
   /** Where the newest durable manifest lies, if the slot does not say so yet. */
   #isSlotStale = false;
   #manifestPlace: CheckpointPointer | undefined;
@@ -339,6 +340,7 @@ export class LogWriter {
     counters.flushCount++;
     counters.commitCount++;
     counters.bytesWritten += offset - start + sizeBytes;
+    this.#durable = { target, sizeBytes };
   }
 
   /**
@@ -347,9 +349,33 @@ export class LogWriter {
    * done that is not in the index yet.
    */
   advance(): void {
-    const target = this.#opening ?? this.#current;
-    assert(target !== undefined, 'no group is under construction');
-    this.#advance(target, padded(this.#builder.sizeBytes));
+    assert(this.#durable !== undefined, 'no group has been committed');
+    const { target, sizeBytes } = this.#durable;
+    this.#durable = undefined;
+    this.#keeper.groupIsDurable();
+    if (this.#opening !== undefined) {
+      const before = this.#current;
+      if (before !== undefined) {
+        this.#parts = this.#closedParts();
+        this.#catalog.segments.close(before.segment, before.offset);
+      }
+      this.#current = this.#opening;
+      this.#opening = undefined;
+    }
+    const published = this.#publishing;
+    if (published !== undefined) {
+      this.#parts = partsSince(this.#parts, published.start);
+      this.#pages = published.pages;
+      this.#checkpoint = published.number;
+      if (target.ordinal === published.start.ordinal) {
+        target.partStart = published.start.offset;
+        target.firstGroup = published.start.groupIndex;
+      }
+      this.#publishing = undefined;
+    }
+    target.offset += sizeBytes;
+    target.groupIndex++;
+    this.appendedBytes += sizeBytes;
   }
 
   /**
@@ -421,33 +447,6 @@ export class LogWriter {
     segments.setPages(this.#pages);
     this.#catalog.checkpointIsDurable(this.#checkpoint);
     this.#keeper.slotIsDurable();
-  }
-
-  #advance(target: OpenSegment, sizeBytes: number): void {
-    this.#keeper.groupIsDurable();
-    if (this.#opening !== undefined) {
-      const before = this.#current;
-      if (before !== undefined) {
-        this.#parts = this.#closedParts();
-        this.#catalog.segments.close(before.segment, before.offset);
-      }
-      this.#current = this.#opening;
-      this.#opening = undefined;
-    }
-    const published = this.#publishing;
-    if (published !== undefined) {
-      this.#parts = partsSince(this.#parts, published.start);
-      this.#pages = published.pages;
-      this.#checkpoint = published.number;
-      if (target.ordinal === published.start.ordinal) {
-        target.partStart = published.start.offset;
-        target.firstGroup = published.start.groupIndex;
-      }
-      this.#publishing = undefined;
-    }
-    target.offset += sizeBytes;
-    target.groupIndex++;
-    this.appendedBytes += sizeBytes;
   }
 
   /** The manifest as of the group under construction: everything before that group is closed. */

@@ -5,15 +5,11 @@
  * 2. The manifest names the pages of a checkpoint and the closed parts of the log since. They
  *    were flushed before the manifest was: anything unreadable in them is damage, and refused.
  * 3. From the manifest's own group on the log is open ended: first the rest of that segment, then the
- *    segments of the claim's reservation that name each other as predecessor. Only the very last
- *    group can be torn, because each was flushed before the next was begun. So an unreadable place is
- *    the end of the log only if no later group, no later segment and no note in the slot shows that
- *    the log went on; otherwise it is damage. A group whose heads are intact is taken even then:
- *    reading the damaged value will say so.
+ *    segments of the claim's reservation that name each other as predecessor. How far it goes is told in
+ *    `log-tail.ts`.
  *
  * The claimed device's former holder may still be writing while this reads. What it appends is either
- * seen whole or not at all, and a place that seemed torn and is followed by a later group is read once
- * more: the later one was begun only after the earlier had become durable.
+ * seen whole or not at all.
  *
  * All of it is read past the page cache: it may show what another machine has overwritten since, and
  * after a flush that failed what is not on the disk. The holder notes such a failure together with how
@@ -22,31 +18,26 @@
  * The position in the log decides which record of a key is the newest: a record that reclaim moved
  * keeps its LSN and stands later.
  */
-import { CodecError, crc32c, equalBytes, hasCode } from '@dozo/base';
+import { CodecError, hasCode } from '@dozo/base';
 import type { Device } from '@dozo/base';
 import type { ClaimIdentity, Slot } from '@dozo/claim';
 import { Catalog } from './catalog.ts';
+import { readCheckpoint, restoreCheckpoint } from './checkpoint-reader.ts';
 import { NO_HISTORY } from './claim-history.ts';
 import type { ClaimHistory, Fence } from './claim-history.ts';
-import { corrupt } from './errors.ts';
 import type { EngineError } from './errors.ts';
-import { decodeCheckpointPage } from './checkpoint-page.ts';
-import type { PlacedTable } from './checkpoint-page.ts';
+import { segmentsOf } from './fences.ts';
+import type { RecoveredEnd } from './fences.ts';
+import { hasPlace } from './geometry.ts';
 import { BLOCK_BYTES } from './limits.ts';
-import { LogSource, areValuesIntact } from './log-walk.ts';
+import { LogTail } from './log-tail.ts';
+import { LogSource } from './log-walk.ts';
 import type { SegmentUse, WalkedGroup } from './log-walk.ts';
 import { decodeManifest } from './manifest.ts';
 import type { LogPart, Manifest, PagePlace } from './manifest.ts';
-import {
-  RECORD_CHECKPOINT_PAGE,
-  RECORD_MANIFEST,
-  decodeRecordHead,
-  headBytesOf,
-  isValueIntact,
-} from './record.ts';
+import { RECORD_MANIFEST, isValueIntact } from './record.ts';
 import { Replayer } from './replay.ts';
-import { decodeSegmentHeader } from './segment-header.ts';
-import type { SegmentHeader } from './segment-header.ts';
+import { seedOf } from './segment-header.ts';
 import type { Superblock } from './superblock.ts';
 import type { TestSwitches } from './test-switches.ts';
 
@@ -69,9 +60,6 @@ export interface Recovered {
   readonly bytesRead: number;
 }
 
-/** Where the log of the claim that was recovered ends. */
-export type RecoveredEnd = Pick<Fence, 'segment' | 'ordinal' | 'end'>;
-
 /** What to recover, and how. */
 export interface RecoverOptions {
   /** The claim that recovery starts from; absent on a device that never had one with a manifest. */
@@ -82,11 +70,6 @@ export interface RecoverOptions {
    */
   readonly setFences?: (history: ClaimHistory, end: RecoveredEnd | undefined) => readonly Fence[];
   readonly switches?: TestSwitches;
-}
-
-/** The seed of all checksums of a claim's records. */
-export function seedOf(identity: ClaimIdentity): number {
-  return crc32c(identity.nonce);
 }
 
 /** Recovers a device. Rejects with `DEVICE_CORRUPT` and the device's read errors. */
@@ -145,7 +128,8 @@ class Recovery {
     const start = await this.#readPointer(slot);
     const { manifest } = start;
     for (const part of manifest.parts) {
-      const isThere = this.#isPlace(part.segment, part.start, part.end);
+      const { segment, start: from, end } = part;
+      const isThere = hasPlace(this.#superblock.geometry, segment, from, end);
       if (!isThere) throw this.#corruptManifest(start, 'a part of the log lies outside the device');
     }
     this.#replayer.nextLsn = manifest.nextLsn;
@@ -156,7 +140,7 @@ class Recovery {
     this.#history = manifest.history;
     await this.#loadCheckpoint(manifest, start.use);
     for (const part of manifest.parts) await this.#replayPart(part);
-    await this.#replayTail(slot, start);
+    await this.#replayTail(this.#tailOf(slot), start);
   }
 
   async manifestOf(slot: Slot): Promise<Manifest> {
@@ -186,22 +170,30 @@ class Recovery {
 
   async #readPointer(slot: Slot): Promise<LogStart> {
     const { checkpoint, identity } = slot;
-    if (checkpoint === undefined) throw this.#corrupt(0, 0, 'the slot names no manifest');
+    if (checkpoint === undefined) throw this.#source.corrupt(0, 0, 'the slot names no manifest');
     const { segment, segmentOrdinal: ordinal } = checkpoint;
     if (segment >= this.#superblock.geometry.segmentCount) {
-      throw this.#corrupt(0, 0, `the slot names segment ${segment}, which does not exist`);
+      throw this.#source.corrupt(0, 0, `the slot names segment ${segment}, which does not exist`);
     }
     const use = { segment, ordinal, seed: seedOf(identity) };
     const offset = checkpoint.groupOffset - this.#source.place(segment, 0);
     let found: { manifest: Manifest; firstGroup: number } | undefined;
-    const header = await this.#readHeader(segment);
-    if (header?.ordinal === ordinal && equalBytes(header.identity.nonce, identity.nonce)) {
+    if ((await this.#tailOf(slot).headerOf(segment, ordinal)) !== undefined) {
       found = await this.#readManifest(use, offset);
     }
     if (found === undefined) {
-      throw this.#corrupt(segment, offset, 'the manifest that the newest claim names is damaged');
+      throw this.#source.corrupt(
+        segment,
+        offset,
+        'the manifest that the newest claim names is damaged',
+      );
     }
     return { use, identity, offset, ...found };
+  }
+
+  #tailOf(slot: Slot): LogTail {
+    const { deviceId } = this.#superblock;
+    return new LogTail({ source: this.#source, deviceId, slot, switches: this.#switches });
   }
 
   async #readManifest(
@@ -231,51 +223,20 @@ class Recovery {
   }
 
   async #loadCheckpoint(manifest: Manifest, own: SegmentUse): Promise<void> {
-    const seeds = new Map(manifest.parts.map((part) => [part.ordinal, seedOf(part.identity)]));
-    seeds.set(own.ordinal, own.seed);
-    const tables: PlacedTable[] = [];
-    for (const page of manifest.pages) {
-      const seed = seeds.get(page.ordinal);
-      const reason = 'a page of the checkpoint is damaged';
-      if (seed === undefined) throw this.#corrupt(page.segment, page.offset, reason);
-      const value = await readPage(this.#source, page, manifest.checkpoint, seed);
-      if (value === undefined) throw this.#corrupt(page.segment, page.offset, reason);
-      const content = this.#decode(page, page.offset, () => decodeCheckpointPage(value));
-      if (content.kind === 'tables') tables.push(...content.tables);
-      else if (content.kind === 'counters') this.#catalog.restoreCounters(content.counters);
-      else {
-        for (const row of content.rows) {
-          const isThere = this.#isPlace(row.segment, 0, row.end);
-          const outside = 'it names a piece of log outside the device';
-          if (!isThere) throw this.#corrupt(page.segment, page.offset, outside);
-          this.#catalog.restoreRow(row);
-        }
-      }
+    const checkpoint = await readCheckpoint(this.#source, manifest, own);
+    if (checkpoint.kind === 'damaged') {
+      const { page, reason } = checkpoint;
+      throw this.#source.corrupt(page.segment, page.offset, reason);
     }
-    const isOutside = tables.some(
-      ({ meta }) => !this.#isPlace(meta.segment, meta.offset, meta.offset + meta.sizeBytes),
-    );
-    const problem = isOutside
-      ? 'a table lies outside the device'
-      : this.#catalog.restoreTables(tables);
-    if (problem !== undefined) {
-      const first = manifest.pages[0] ?? { segment: own.segment, offset: 0 };
-      throw this.#corrupt(
-        first.segment,
-        first.offset,
-        `the checkpoint contradicts itself: ${problem}`,
-      );
-    }
-  }
-
-  /** Whether the device has these bytes of a segment. */
-  #isPlace(segment: number, start: number, end: number): boolean {
-    const { segmentCount, segmentStrideBytes } = this.#superblock.geometry;
-    return segment < segmentCount && start <= end && end <= segmentStrideBytes;
+    const problem = restoreCheckpoint(this.#catalog, checkpoint);
+    if (problem === undefined) return;
+    const first = manifest.pages[0] ?? { segment: own.segment, offset: 0 };
+    const reason = `the checkpoint contradicts itself: ${problem}`;
+    throw this.#source.corrupt(first.segment, first.offset, reason);
   }
 
   #corruptManifest({ use, offset }: LogStart, reason: string): EngineError {
-    return this.#corrupt(use.segment, offset, `the manifest contradicts itself: ${reason}`);
+    return this.#source.corrupt(use.segment, offset, `the manifest contradicts itself: ${reason}`);
   }
 
   async #replayPart(part: LogPart): Promise<void> {
@@ -290,28 +251,31 @@ class Recovery {
       return true;
     });
     if (reached.offset < part.end) {
-      throw this.#corrupt(part.segment, reached.offset, 'a group of a closed segment is damaged');
+      throw this.#source.corrupt(
+        part.segment,
+        reached.offset,
+        'a group of a closed segment is damaged',
+      );
     }
     this.#endPart(part);
   }
 
-  async #replayTail(slot: Slot, start: LogStart): Promise<void> {
+  async #replayTail(tail: LogTail, start: LogStart): Promise<void> {
     const strideBytes = this.#superblock.geometry.segmentStrideBytes;
+    const { identity } = start;
     let { use } = start;
     let { offset, firstGroup } = start;
     for (;;) {
-      const limit = this.#limitOf(slot, use);
-      const next = limit === undefined ? await this.#findNext(slot, use) : undefined;
+      const limit = tail.limitOf(use);
+      const next = limit === undefined ? await tail.findNext(use) : undefined;
       const stop = limit ?? next?.previous?.end ?? strideBytes;
-      const from = { offset, firstGroup };
-      this.#beginPart({ ...use, identity: start.identity, end: stop });
-      const end = await this.#replayOpenEnd(use, from, {
-        stop,
-        isSealed: next !== undefined || limit !== undefined,
-        flushedEnd: this.#flushedEndOf(slot, use),
+      const isSealed = next !== undefined || limit !== undefined;
+      this.#beginPart({ ...use, identity, end: stop });
+      const from = { offset, groupIndex: firstGroup };
+      const end = await tail.walk(use, from, { stop, isSealed }, (group) => {
+        this.#apply(group);
       });
-      this.#endPart({ ...use, identity: start.identity, start: offset, end, firstGroup });
-      this.#checkLogEnd(slot, use, end);
+      this.#endPart({ ...use, identity, start: offset, end, firstGroup });
       this.#nextOrdinal = Math.max(this.#nextOrdinal, use.ordinal + 1);
       this.#end = { segment: use.segment, ordinal: use.ordinal, end };
       if (next === undefined) return;
@@ -321,123 +285,10 @@ class Recovery {
     }
   }
 
-  /** Replays a segment to its end, which is known when another segment follows. */
-  async #replayOpenEnd(
-    use: SegmentUse,
-    from: { readonly offset: number; readonly firstGroup: number },
-    known: {
-      readonly stop: number;
-      readonly isSealed: boolean;
-      /** Whatever begins below this offset had been flushed. */
-      readonly flushedEnd: number;
-    },
-  ): Promise<number> {
-    const { stop, isSealed, flushedEnd } = known;
-    let next = { offset: from.offset, groupIndex: from.firstGroup };
-    let isFirstForced = false;
-    let rereadOffset = -1;
-    for (;;) {
-      const range = { start: next.offset, end: stop, firstGroup: next.groupIndex };
-      const refused = { headsIntact: false };
-      next = await this.#source.walk(use, range, (group) => {
-        refused.headsIntact = group.heads !== undefined;
-        const isFlushed = isSealed || isFirstForced || group.header.offset < flushedEnd;
-        const isTrusted = isFlushed || this.#switches.skipTailValues === true;
-        isFirstForced = false;
-        const isTaken = refused.headsIntact && (isTrusted || areValuesIntact(group, use.seed));
-        if (isTaken) {
-          this.#apply(group);
-          refused.headsIntact = false;
-        }
-        return isTaken;
-      });
-      if (isSealed ? next.offset === stop : !(await this.#goesOn(use, next))) return next.offset;
-      if (next.offset > rereadOffset) {
-        // It may have been on its way when it was read, from a writer that is not dead.
-        rereadOffset = next.offset;
-        continue;
-      }
-      // The place had been flushed. Where its heads are intact, only values are damaged: go on.
-      if (!refused.headsIntact) {
-        throw this.#corrupt(
-          use.segment,
-          next.offset,
-          'a group in the middle of the log is damaged',
-        );
-      }
-      isFirstForced = true;
-    }
-  }
-
-  #goesOn(use: SegmentUse, at: { offset: number; groupIndex: number }): Promise<boolean> {
-    return this.#source.findLaterGroup(use, at.offset + BLOCK_BYTES, at.groupIndex + 1);
-  }
-
-  /** The segment that the claim went on in after `use`, if it had begun one. */
-  async #findNext(slot: Slot, use: SegmentUse): Promise<SegmentHeader | undefined> {
-    const ordinal = use.ordinal + 1;
-    for (const segment of slot.reservation) {
-      if (segment === use.segment || segment >= this.#superblock.geometry.segmentCount) continue;
-      const header = await this.#readHeaderOf(slot, segment, ordinal);
-      if (header?.previous?.segment === use.segment) return header;
-      if (header !== undefined) continue;
-      // Without its header a segment that holds more than its first group had been flushed.
-      const begun = { segment, ordinal, seed: use.seed };
-      if ((await this.#source.peekGroupIndex(begun, BLOCK_BYTES)) === undefined) continue;
-      if (!(await this.#source.findLaterGroup(begun, BLOCK_BYTES, 1))) continue;
-      // Once more: it may have been on its way when it was read.
-      const again = await this.#readHeaderOf(slot, segment, ordinal);
-      if (again?.previous?.segment === use.segment) return again;
-      throw this.#corrupt(segment, 0, 'the header of a segment of the log is damaged');
-    }
-    return undefined;
-  }
-
-  /** The header of a segment if it is that of this use by this claim. */
-  async #readHeaderOf(
-    slot: Slot,
-    segment: number,
-    ordinal: number,
-  ): Promise<SegmentHeader | undefined> {
-    const header = await this.#readHeader(segment);
-    const isOurs =
-      header?.ordinal === ordinal &&
-      header.segment === segment &&
-      equalBytes(header.identity.nonce, slot.identity.nonce);
-    return isOurs ? header : undefined;
-  }
-
-  /** Where a segment ends because what lies beyond was never flushed with success. */
-  #limitOf(slot: Slot, use: SegmentUse): number | undefined {
-    if (slot.failedFlush === undefined || slot.logEnd?.segmentOrdinal !== use.ordinal) {
-      return undefined;
-    }
-    return this.#flushedEndOf(slot, use);
-  }
-
-  /** Up to which offset in the segment the slot says that the log had been flushed; 0: nothing. */
-  #flushedEndOf(slot: Slot, use: SegmentUse): number {
-    const { logEnd } = slot;
-    if (logEnd?.segmentOrdinal !== use.ordinal) return 0;
-    return logEnd.offset - this.#source.place(use.segment, 0);
-  }
-
-  #checkLogEnd(slot: Slot, use: SegmentUse, end: number): void {
-    if (end < this.#flushedEndOf(slot, use)) {
-      throw this.#corrupt(use.segment, end, 'the end of the log is damaged');
-    }
-  }
-
-  async #readHeader(segment: number): Promise<SegmentHeader | undefined> {
-    const header = decodeSegmentHeader(await this.#source.read(segment, 0, BLOCK_BYTES));
-    const isOurs = header !== undefined && equalBytes(header.deviceId, this.#superblock.deviceId);
-    return isOurs ? header : undefined;
-  }
-
   #apply(group: WalkedGroup): void {
     if (this.#replayer.replay(group)) return;
     const { segment, offset } = group.header;
-    throw this.#corrupt(segment, offset, 'the end of a range delete is damaged');
+    throw this.#source.corrupt(segment, offset, 'the end of a range delete is damaged');
   }
 
   /** Records of a part are about to be replayed: from now on the segment is known. */
@@ -465,20 +316,11 @@ class Recovery {
     try {
       return decode();
     } catch (error) {
-      if (error instanceof CodecError) throw this.#corrupt(use.segment, offset, error.message);
+      if (error instanceof CodecError)
+        throw this.#source.corrupt(use.segment, offset, error.message);
       throw error;
     }
   }
-
-  #corrupt(segment: number, offset: number, reason: string): EngineError {
-    return corrupt(this.#source.device.path, this.#source.place(segment, offset), reason);
-  }
-}
-
-/** The segments that fences name, as far as the device has them. */
-export function segmentsOf(fences: readonly Fence[], segmentCount: number): Set<number> {
-  const segments = fences.flatMap((fence) => fence.segments);
-  return new Set(segments.filter((segment) => segment < segmentCount));
 }
 
 /** Where the open-ended rest of the log begins. */
@@ -489,25 +331,4 @@ interface LogStart {
   /** Byte offset in the segment and index of the manifest's group. */
   readonly offset: number;
   readonly firstGroup: number;
-}
-
-/** The value of a checkpoint page's record; `undefined` when it is damaged. */
-export async function readPage(
-  source: LogSource,
-  page: PagePlace,
-  checkpoint: number,
-  seed: number,
-): Promise<Uint8Array | undefined> {
-  const { segmentCount, segmentStrideBytes } = source.geometry;
-  const sizeBytes = headBytesOf(0, page.valueBytes) + page.valueBytes;
-  if (page.segment >= segmentCount || page.offset + sizeBytes > segmentStrideBytes)
-    return undefined;
-  const bytes = await source.read(page.segment, page.offset, sizeBytes);
-  const head = decodeRecordHead(bytes, 0, sizeBytes, seed);
-  const isExpected =
-    head?.type === RECORD_CHECKPOINT_PAGE &&
-    head.lsn === checkpoint &&
-    head.valueBytes === page.valueBytes;
-  if (!isExpected || !isValueIntact(bytes, head, seed)) return undefined;
-  return bytes.subarray(head.valueStart);
 }

@@ -27,12 +27,13 @@ import {
   readSuperblock,
   rescueSuperblock,
 } from './read-superblock.ts';
+import type { LogRefusal } from './log-losses.ts';
 import { recover } from './recovery.ts';
 import type { RecoverOptions, Recovered } from './recovery.ts';
 import { recoverDamaged } from './repair-log.ts';
 import type { RepairedLog } from './repair-log.ts';
 import { examine } from './repair-plan.ts';
-import type { Examination, LogRefusal, PlanOptions, RepairPlan } from './repair-plan.ts';
+import type { Examination, PlanOptions, RepairPlan } from './repair-plan.ts';
 import { RepairWriter } from './repair-writer.ts';
 import { encodeSuperblock } from './superblock.ts';
 import type { Superblock } from './superblock.ts';

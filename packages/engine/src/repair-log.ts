@@ -9,51 +9,34 @@
  *
  * Writes nothing. All reads go past the page cache.
  */
-import { CodecError, assert, equalBytes } from '@dozo/base';
+import { CodecError, assert } from '@dozo/base';
 import type { Device } from '@dozo/base';
 import type { Ring, Slot } from '@dozo/claim';
 import { Catalog } from './catalog.ts';
-import { decodeCheckpointPage } from './checkpoint-page.ts';
-import type { CheckpointPage } from './checkpoint-page.ts';
+import { readCheckpoint, restoreCheckpoint } from './checkpoint-reader.ts';
 import { corrupt } from './errors.ts';
-import { GROUP_HEADER_BYTES, decodeGroupHeader, padded } from './group.ts';
+import { segmentsOf } from './fences.ts';
+import type { RecoveredEnd } from './fences.ts';
+import { GROUP_HEADER_BYTES, padded } from './group.ts';
 import { BLOCK_BYTES, REPAIR_USES_MAX } from './limits.ts';
+import { LogLosses } from './log-losses.ts';
+import type { LogLoss, LogRefusal } from './log-losses.ts';
 import type { LogSource, SegmentUse } from './log-walk.ts';
 import { decodeManifest } from './manifest.ts';
 import type { LogPart, Manifest } from './manifest.ts';
 import { RECORD_MANIFEST, headBytesOf, isValueIntact } from './record.ts';
 import type { RecordHead } from './record.ts';
-import { readPage, seedOf, segmentsOf } from './recovery.ts';
-import type { RecoverOptions, Recovered, RecoveredEnd } from './recovery.ts';
-import type { LogRefusal } from './repair-plan.ts';
+import type { RecoverOptions, Recovered } from './recovery.ts';
+import { chainOf, findUses } from './repair-uses.ts';
+import type { LogUse } from './repair-uses.ts';
 import { recordsIn, walkDamaged } from './repair-walk.ts';
 import type { LogGap, RepairVisitor } from './repair-walk.ts';
 import { Replayer } from './replay.ts';
 import { RescueSource } from './rescue-source.ts';
-import { decodeSegmentHeader } from './segment-header.ts';
-import type { SegmentHeader } from './segment-header.ts';
+import { decodeSegmentHeader, seedOf } from './segment-header.ts';
 import type { Superblock } from './superblock.ts';
 import { decodeFooter } from './table/table-footer.ts';
 import type { TableMeta } from './table/table-meta.ts';
-
-/** A place of the log that was damaged. */
-export interface LogLoss {
-  readonly segment: number;
-  /** Byte offset on the device. */
-  readonly offset: number;
-  readonly sizeBytes: number;
-  /**
-   * Batches with these numbers may be gone, or parts of them; records that reclaim had moved there carry
-   * older ones. `lsnTo` is absent when nothing that came later is known.
-   */
-  readonly lsnFrom: number;
-  readonly lsnTo?: number;
-  /** Records that were found in it all the same. */
-  readonly savedCount: number;
-  /** How many were not, where that is known. */
-  readonly lostCount?: number;
-  readonly reason: string;
-}
 
 /** What was recovered in spite of the damage. */
 export interface RepairedLog {
@@ -69,15 +52,9 @@ export interface RepairLogOptions extends RecoverOptions {
   readonly ring: Ring;
 }
 
-/** One use of a segment by one claim of the chain. */
-interface Use extends SegmentUse {
-  readonly slot: Slot;
-  readonly header: SegmentHeader | undefined;
-}
-
 /** A manifest that was found. */
 interface Candidate {
-  readonly use: Use;
+  readonly use: LogUse;
   readonly offset: number;
   readonly firstGroup: number;
   readonly manifest: Manifest;
@@ -99,13 +76,9 @@ class DamagedRecovery {
   readonly #newest: Slot;
   #catalog: Catalog;
   #replayer: Replayer;
+  #losses: LogLosses;
   #parts: LogPart[] = [];
-  #losses: LogLoss[] = [];
-  /** A loss of which it is not known yet with which batch the log goes on. */
-  #openLoss: LogLoss | undefined;
   #nextOrdinal = 1;
-  /** The highest number of a batch in the tables and in what was replayed so far. */
-  #lastLsn = 0;
 
   constructor(device: Device, superblock: Superblock, options: RepairLogOptions) {
     assert(options.from !== undefined, 'without a claim there is no log');
@@ -115,11 +88,13 @@ class DamagedRecovery {
     this.#newest = options.from;
     this.#catalog = new Catalog(superblock.geometry.segmentCount);
     this.#replayer = new Replayer(this.#catalog);
+    this.#losses = this.#newLosses(0);
   }
 
   async run(): Promise<RepairedLog> {
-    const chain = this.#chain();
-    const uses = await this.#findUses(chain);
+    const chain = chainOf(this.#options.ring, this.#newest);
+    const { uses, nextOrdinal } = await findUses(this.#source, chain);
+    this.#nextOrdinal = nextOrdinal;
     let isNewest = true;
     for await (const candidate of this.#candidates(uses)) {
       const isOlderCheckpoint = !(isNewest && this.#isNamed(candidate));
@@ -127,85 +102,16 @@ class DamagedRecovery {
       if (isOlderCheckpoint && !(await this.#isLogThere(candidate, uses))) continue;
       if (!(await this.#loadCheckpoint(candidate, isOlderCheckpoint))) continue;
       await this.#replay(candidate, uses);
-      return { recovered: this.#recovered(candidate), losses: this.#losses, isOlderCheckpoint };
+      const { list: losses } = this.#losses;
+      return { recovered: this.#recovered(candidate), losses, isOlderCheckpoint };
     }
     const { checkpoint } = this.#newest;
-    throw corrupt(
-      this.#source.device.path,
-      checkpoint?.groupOffset ?? 0,
-      'no checkpoint on it is whole, so what the data was made of is not known',
-    );
-  }
-
-  /** The newest claim, and before it those that have given the device back; the newest first. */
-  #chain(): Slot[] {
-    const slots = this.#options.ring.slots
-      .flatMap(({ slot }) => (slot?.checkpoint === undefined ? [] : [slot]))
-      .filter(({ identity }) => identity.incarnation < this.#newest.identity.incarnation)
-      .sort((left, right) => right.identity.incarnation - left.identity.incarnation);
-    const chain = [this.#newest];
-    for (const slot of slots) {
-      if (slot.state !== 'released' || slot.logEnd === undefined) break;
-      chain.push(slot);
-    }
-    return chain;
-  }
-
-  /** The uses of segments by the claims of the chain, the last one of the log first. */
-  async #findUses(chain: readonly Slot[]): Promise<Use[]> {
-    const uses: Use[] = [];
-    const { segmentCount } = this.#superblock.geometry;
-    for (let segment = 0; segment < segmentCount; segment++) {
-      const found = await this.#useOf(segment, chain);
-      if (found !== undefined) uses.push(found);
-    }
-    return uses.sort(
-      (left, right) =>
-        right.slot.identity.incarnation - left.slot.identity.incarnation ||
-        right.ordinal - left.ordinal,
-    );
-  }
-
-  async #useOf(segment: number, chain: readonly Slot[]): Promise<Use | undefined> {
-    const block = await this.#source.read(segment, 0, BLOCK_BYTES);
-    const header = decodeSegmentHeader(block);
-    if (header !== undefined) {
-      this.#nextOrdinal = Math.max(this.#nextOrdinal, header.ordinal + 1);
-      const { identity, ordinal } = header;
-      const slot = chain.find((one) => equalBytes(one.identity.nonce, identity.nonce));
-      const isOurs = slot !== undefined && header.segment === segment;
-      return isOurs ? { segment, ordinal, seed: seedOf(slot.identity), slot, header } : undefined;
-    }
-    if (decodeSegmentHeader(block, 'tables') !== undefined) return undefined;
-    return this.#headlessUse(segment, chain);
-  }
-
-  /** Without its header, a slot or the groups in it tell whose a segment is. */
-  async #headlessUse(segment: number, chain: readonly Slot[]): Promise<Use | undefined> {
-    for (const slot of chain) {
-      const named = [slot.checkpoint, slot.logEnd].find((place) => place?.segment === segment);
-      if (named === undefined) continue;
-      const { segmentOrdinal: ordinal } = named;
-      return { segment, ordinal, seed: seedOf(slot.identity), slot, header: undefined };
-    }
-    const bytes = await this.#source.read(segment, 0, this.#superblock.geometry.segmentStrideBytes);
-    for (const slot of chain) {
-      const seed = seedOf(slot.identity);
-      let ordinal = 0;
-      for (let at = BLOCK_BYTES; at < bytes.length; at += BLOCK_BYTES) {
-        const group = decodeGroupHeader(bytes, at, seed);
-        // A group of an earlier use has a lower one.
-        if (group?.segment === segment && group.offset === at) {
-          ordinal = Math.max(ordinal, group.segmentOrdinal);
-        }
-      }
-      if (ordinal > 0) return { segment, ordinal, seed, slot, header: undefined };
-    }
-    return undefined;
+    const reason = 'no checkpoint on it is whole, so what the data was made of is not known';
+    throw corrupt(this.#source.device.path, checkpoint?.groupOffset ?? 0, reason);
   }
 
   /** Manifests, the newest first. */
-  async *#candidates(uses: readonly Use[]): AsyncGenerator<Candidate> {
+  async *#candidates(uses: readonly LogUse[]): AsyncGenerator<Candidate> {
     for (const use of uses.slice(0, REPAIR_USES_MAX)) {
       const found: Candidate[] = [];
       const start = { offset: BLOCK_BYTES, groupIndex: 0 };
@@ -226,39 +132,32 @@ class DamagedRecovery {
     return this.#newest.checkpoint?.groupOffset === place;
   }
 
+  #newLosses(lastLsn: number): LogLosses {
+    return new LogLosses((segment, offset) => this.#source.place(segment, offset), lastLsn);
+  }
+
   /** Loads the checkpoint of a manifest; false, and nothing has changed, when it is not whole. */
   async #loadCheckpoint({ manifest, use }: Candidate, isOlder: boolean): Promise<boolean> {
-    const seeds = new Map(manifest.parts.map((part) => [part.ordinal, seedOf(part.identity)]));
-    seeds.set(use.ordinal, use.seed);
-    const catalog = new Catalog(this.#superblock.geometry.segmentCount);
-    const tables: Extract<CheckpointPage, { kind: 'tables' }>['tables'][number][] = [];
-    for (const place of manifest.pages) {
-      const seed = seeds.get(place.ordinal);
-      if (seed === undefined) return false;
-      const value = await readPage(this.#source, place, manifest.checkpoint, seed);
-      const page = value && decoded(() => decodeCheckpointPage(value));
-      if (page === undefined) return false;
-      if (page.kind === 'tables') tables.push(...page.tables);
-      else if (page.kind === 'counters') catalog.restoreCounters(page.counters);
-      else for (const row of page.rows) catalog.restoreRow(row);
-    }
-    for (const { meta } of tables) {
-      if (meta.segment >= catalog.segments.count) return false;
+    const checkpoint = await readCheckpoint(this.#source, manifest, use);
+    if (checkpoint.kind === 'damaged') return false;
+    for (const { meta } of checkpoint.tables) {
       // What an older checkpoint names may have been written over since.
       if (isOlder && !(await this.#isThere(meta))) return false;
     }
-    if (catalog.restoreTables(tables) !== undefined) return false;
+    const catalog = new Catalog(this.#superblock.geometry.segmentCount);
+    if (restoreCheckpoint(catalog, checkpoint) !== undefined) return false;
     this.#catalog = catalog;
     this.#replayer = new Replayer(catalog);
     this.#replayer.nextLsn = manifest.nextLsn;
-    this.#lastLsn = tables.reduce((highest, { meta }) => Math.max(highest, meta.lsnMax), 0);
+    const lsns = checkpoint.tables.map(({ meta }) => meta.lsnMax);
+    this.#losses = this.#newLosses(lsns.reduce((highest, lsn) => Math.max(highest, lsn), 0));
     this.#replayer.lastCheckpoint = manifest.checkpoint;
     this.#nextOrdinal = Math.max(this.#nextOrdinal, manifest.nextOrdinal);
     return true;
   }
 
   /** Whether all of the log since a manifest is there: what only older ones name may be used again. */
-  async #isLogThere({ use: own, manifest }: Candidate, uses: readonly Use[]): Promise<boolean> {
+  async #isLogThere({ use: own, manifest }: Candidate, uses: readonly LogUse[]): Promise<boolean> {
     const since = uses.slice(0, uses.indexOf(own) + 1);
     const newest = since[0]?.ordinal ?? own.ordinal;
     if (newest - own.ordinal !== since.length - 1) return false;
@@ -286,7 +185,7 @@ class DamagedRecovery {
     return footer?.number === number && footer.seed === seed;
   }
 
-  async #replay(candidate: Candidate, uses: readonly Use[]): Promise<void> {
+  async #replay(candidate: Candidate, uses: readonly LogUse[]): Promise<void> {
     for (const part of candidate.manifest.parts) await this.#replayPart(part);
     const { use: own, offset, firstGroup } = candidate;
     let before = own.ordinal - 1;
@@ -312,15 +211,15 @@ class DamagedRecovery {
       before = place.segmentOrdinal;
       const reason = 'a whole segment of the log cannot be recognised any more';
       const { segmentStrideBytes: sizeBytes } = this.#superblock.geometry;
-      this.#lose({ segment: place.segment, start: 0, sizeBytes, savedCount: 0, reason });
+      this.#losses.add({ segment: place.segment, start: 0, sizeBytes, savedCount: 0, reason });
     }
   }
 
   /** A use that should be there and is not. */
-  #tellMissing(before: number, use: Use): void {
+  #tellMissing(before: number, use: LogUse): void {
     if (use.ordinal <= before + 1) return;
     const reason = `${use.ordinal - before - 1} segments of the log before this one cannot be recognised any more`;
-    this.#lose({ segment: use.segment, start: 0, sizeBytes: 0, savedCount: 0, reason });
+    this.#losses.add({ segment: use.segment, start: 0, sizeBytes: 0, savedCount: 0, reason });
   }
 
   async #replayPart(part: LogPart): Promise<void> {
@@ -337,9 +236,9 @@ class DamagedRecovery {
 
   /** Walks a use from a group on as far as the log goes in it. */
   #walkUse(
-    use: Use,
+    use: LogUse,
     start: { readonly offset: number; readonly groupIndex: number },
-    uses: readonly Use[],
+    uses: readonly LogUse[],
     visitor: RepairVisitor,
   ): Promise<number> {
     const { offset, groupIndex: firstGroup } = start;
@@ -360,13 +259,13 @@ class DamagedRecovery {
   #visitor(use: SegmentUse): RepairVisitor {
     return {
       group: (group) => {
-        this.#goOn(group.heads ?? []);
+        this.#losses.goOn(group.heads ?? []);
         if (this.#replayer.replay(group)) return;
         const { offset: start, sizeBytes, recordCount } = group.header;
         const reason = 'the end of a range delete is damaged, so what it deleted comes back';
         const { segment } = use;
         const savedCount = recordCount - 1;
-        this.#lose({ segment, start, sizeBytes, savedCount, lostCount: 1, reason });
+        this.#losses.add({ segment, start, sizeBytes, savedCount, lostCount: 1, reason });
       },
       gap: (gap) => {
         this.#replayGap(use, gap);
@@ -376,58 +275,19 @@ class DamagedRecovery {
 
   #replayGap(use: SegmentUse, gap: LogGap): void {
     const { segment, ordinal } = use;
-    const place = { segment, ordinal, offset: gap.start };
+    const { header, start } = gap;
     const heads = recordsIn(gap, use.seed);
     const savedCount = heads.length;
-    const { header } = gap;
     const lostCount = header === undefined ? lostIn(gap, heads) : header.recordCount - savedCount;
-    const lsnFrom = this.#lastLsn + 1;
-    for (const head of heads) this.#replayer.replayRecord(gap.bytes, head, place);
-    const sizeBytes = gap.end - gap.start;
+    for (const head of heads) {
+      this.#replayer.replayRecord(gap.bytes, head, { segment, ordinal, offset: start });
+    }
+    const sizeBytes = gap.end - start;
     const reason = 'a group of the log is damaged';
-    const start = gap.start;
-    this.#lose({ segment, start, sizeBytes, savedCount, lostCount, reason, header, lsnFrom });
+    this.#losses.add({ segment, start, sizeBytes, savedCount, lostCount, reason, header });
     // No number is given twice: a record takes more than 20 bytes.
-    if (header !== undefined)
-      this.#replayer.nextLsn = Math.max(this.#replayer.nextLsn, header.lastLsn + 1);
-    else this.#replayer.nextLsn += Math.ceil(sizeBytes / 20);
-  }
-
-  /** These records come next in the log: what was lost before ends below their first new number. */
-  #goOn(heads: readonly RecordHead[]): void {
-    for (const { lsn, keyStart, keyEnd } of heads) {
-      if (keyEnd > keyStart && lsn > this.#lastLsn) this.#lastLsn = lsn;
-    }
-    const open = this.#openLoss;
-    if (open === undefined) return;
-    const later = heads.filter(({ type, lsn }) => type !== RECORD_MANIFEST && lsn >= open.lsnFrom);
-    const first = later.find(({ keyEnd, keyStart }) => keyEnd > keyStart);
-    if (first === undefined) return;
-    this.#losses[this.#losses.indexOf(open)] = { ...open, lsnTo: first.lsn - 1 };
-    this.#openLoss = undefined;
-  }
-
-  #lose(loss: {
-    readonly segment: number;
-    readonly start: number;
-    readonly sizeBytes: number;
-    readonly savedCount: number;
-    readonly lostCount?: number | undefined;
-    readonly reason: string;
-    readonly header?: LogGap['header'];
-    readonly lsnFrom?: number;
-  }): void {
-    const { segment, start, sizeBytes, savedCount, lostCount, reason, header } = loss;
-    const { lsnFrom = this.#lastLsn + 1 } = loss;
-    const offset = this.#source.place(segment, start);
-    const place = { segment, offset, sizeBytes, savedCount, reason };
-    const told = lostCount === undefined ? place : { ...place, lostCount };
-    if (header !== undefined) {
-      this.#losses.push({ ...told, lsnFrom: header.firstLsn, lsnTo: header.lastLsn });
-      return;
-    }
-    this.#openLoss = { ...told, lsnFrom };
-    this.#losses.push(this.#openLoss);
+    if (header === undefined) this.#replayer.nextLsn += Math.ceil(sizeBytes / 20);
+    else this.#replayer.nextLsn = Math.max(this.#replayer.nextLsn, header.lastLsn + 1);
   }
 
   #recovered({ manifest }: Candidate): Recovered {

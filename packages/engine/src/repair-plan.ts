@@ -18,7 +18,7 @@ import { LogSource } from './log-walk.ts';
 import { recordBytesOf } from './record.ts';
 import { RecordReader } from './record-reader.ts';
 import type { Recovered } from './recovery.ts';
-import type { LogLoss } from './repair-log.ts';
+import type { LogLoss, LogRefusal } from './log-losses.ts';
 import type { Superblock } from './superblock.ts';
 import { mayContain, hashOfKey } from './table/bloom.ts';
 import { keyBoundsOf } from './table/verify-table.ts';
@@ -75,13 +75,6 @@ export interface RepairPlan {
   readonly refusal?: LogRefusal;
   /** More keys than one run can hold are to be dropped: another run is needed. */
   readonly isPartial: boolean;
-}
-
-/** The place at which recovery stops. */
-export interface LogRefusal {
-  /** Byte offset on the device. */
-  readonly offset: number;
-  readonly reason: string;
 }
 
 export interface PlanOptions {

@@ -30,6 +30,11 @@ const LOG_MAGIC = new TextEncoder().encode('DOZOSEG1');
 const TABLES_MAGIC = new TextEncoder().encode('DOZOTAB1');
 const CRC_OFFSET_BYTES = 8;
 
+/** The seed of all checksums of a claim's records. */
+export function seedOf(identity: ClaimIdentity): number {
+  return crc32c(identity.nonce);
+}
+
 /** The header of a segment of the log, or of one that holds tables: those have no segment before them. */
 export function encodeSegmentHeader(header: SegmentHeader, kind: SegmentKind = 'log'): Uint8Array {
   const writer = new ByteWriter(BLOCK_BYTES);

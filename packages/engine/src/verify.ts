@@ -9,6 +9,7 @@
 import { SLOT_BYTES, readRing } from '@dozo/claim';
 import type { CheckpointPointer } from '@dozo/claim';
 import type { Catalog } from './catalog.ts';
+import { readPage } from './checkpoint-reader.ts';
 import type { Damage, VerifyProgress, VerifyReport } from './engine-types.ts';
 import { EngineError } from './errors.ts';
 import { LenientTables } from './lenient-tables.ts';
@@ -18,8 +19,7 @@ import type { LogPart, PagePlace } from './manifest.ts';
 import { RECORD_MANIFEST, isValueIntact } from './record.ts';
 import type { RecordReader } from './record-reader.ts';
 import { isGrowUnfinished, isSameSuperblock, readBothSuperblocks } from './read-superblock.ts';
-import { readPage, seedOf } from './recovery.ts';
-import { decodeSegmentHeader } from './segment-header.ts';
+import { decodeSegmentHeader, seedOf } from './segment-header.ts';
 import type { Superblock } from './superblock.ts';
 import type { TableMeta } from './table/table-meta.ts';
 import type { TableSalvage } from './table/table-salvage.ts';

@@ -14,7 +14,7 @@ import type { GroupHeader } from './group.ts';
 import { BLOCK_BYTES, NOTE_KEYS_MAX, NOTE_KEY_BYTES_MAX, WALK_WINDOW_BYTES } from './limits.ts';
 import { LogSource, decodeHeads } from './log-walk.ts';
 import { RECORD_DELETE, RECORD_PUT } from './record.ts';
-import { seedOf } from './recovery.ts';
+import { seedOf } from './segment-header.ts';
 import type { Superblock } from './superblock.ts';
 
 /** Whose writes, past which place, in which segments. */
