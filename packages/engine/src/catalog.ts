@@ -37,8 +37,8 @@ import { Version, problemInLevels } from './tree/version.ts';
 /** A memtable, and what belongs to it. */
 export interface Generation {
   readonly memtable: MemTable;
-  /** The log from here on is replayed into it. */
-  readonly start: LogPosition;
+  /** The log from here on is replayed into it. Moves on while there is nothing in it. */
+  start: LogPosition;
   /** By how much it has changed the live bytes of uses of segments, by ordinal. */
   readonly delta: Map<number, number>;
   /** By how much it changes the count of keys, as far as that is known. */
@@ -256,8 +256,15 @@ export class Catalog {
     return number;
   }
 
-  /** What a checkpoint that is begun now says. When it is durable, {@link checkpointIsDurable}. */
-  beginCheckpoint(checkpoint: number): CheckpointContent {
+  /**
+   * What a checkpoint that is begun now says. When it is durable, {@link checkpointIsDurable}.
+   *
+   * @param position where the log stands. With nothing in memory it is replayed from there on.
+   */
+  beginCheckpoint(checkpoint: number, position: LogPosition): CheckpointContent {
+    if (this.#flushing === undefined && this.#active.memtable.isEmpty) {
+      this.#active.start = position;
+    }
     this.#dyingAt.push({ checkpoint, tables: this.#dying });
     this.#dying = [];
     const flushing = this.#switches.cutLogBeforeFlush === true ? undefined : this.#flushing;

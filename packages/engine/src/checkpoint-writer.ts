@@ -1,5 +1,5 @@
 /**
- * Cuts a checkpoint into pages, one at a time.
+ * Cuts a checkpoint into pages, as many at a time as go into one group.
  *
  * What it says is taken in one turn, between two groups: the tables of the tree, the live bytes that
  * they account for, and the place in the log from which the memtables are replayed on top of them.
@@ -12,9 +12,14 @@ import {
   encodeTables,
 } from './checkpoint-page.ts';
 import type { CheckpointCounters, PlacedTable, SegmentRow } from './checkpoint-page.ts';
-import type { FinishedCheckpoint } from './log-writer.ts';
+import type { Geometry } from './geometry.ts';
+import { CHECKPOINT_PAGE_BYTES } from './limits.ts';
+import type { FinishedCheckpoint, LogWriter } from './log-writer.ts';
 import type { LogPosition } from './log-position.ts';
 import type { PagePlace } from './manifest.ts';
+import { RECORD_CHECKPOINT_PAGE, recordBytesOf, valueChecksums } from './record.ts';
+
+const EMPTY = new Uint8Array(0);
 
 /** See the file comment. */
 export class CheckpointWriter {
@@ -26,9 +31,12 @@ export class CheckpointWriter {
   #counters: CheckpointCounters | undefined;
   readonly #pageBytes: number;
   readonly #pages: PagePlace[] = [];
+  /** Encoded, and handed out next. */
+  #ready: Uint8Array | undefined;
 
-  constructor(catalog: Catalog, number: number, pageBytes: number) {
-    const { start, tables, rows, counters } = catalog.beginCheckpoint(number);
+  /** @param position where the log goes on: everything before is in the memtables or in tables. */
+  constructor(catalog: Catalog, number: number, pageBytes: number, position: LogPosition) {
+    const { start, tables, rows, counters } = catalog.beginCheckpoint(number, position);
     this.number = number;
     this.#start = start;
     this.#tables = tables;
@@ -41,8 +49,21 @@ export class CheckpointWriter {
     this.#pageBytes = pageBytes;
   }
 
-  /** The next page, or `undefined` when there are no more. */
-  nextPage(): Uint8Array | undefined {
+  /** The next pages, one at least and as many as go together into one group; none when all were taken. */
+  nextPages(): Uint8Array[] {
+    const pages: Uint8Array[] = [];
+    let sizeBytes = 0;
+    for (;;) {
+      this.#ready ??= this.#encodeNext();
+      if (this.#ready === undefined) return pages;
+      sizeBytes += this.#ready.length;
+      if (pages.length > 0 && sizeBytes > this.#pageBytes) return pages;
+      pages.push(this.#ready);
+      this.#ready = undefined;
+    }
+  }
+
+  #encodeNext(): Uint8Array | undefined {
     if (this.#counters !== undefined) {
       const page = encodeCounters(this.#counters);
       this.#counters = undefined;
@@ -58,12 +79,42 @@ export class CheckpointWriter {
     return page;
   }
 
-  /** A page is durable there. */
-  addPlace(place: PagePlace): void {
-    this.#pages.push(place);
+  /** Pages are durable there. */
+  addPlaces(places: readonly PagePlace[]): void {
+    this.#pages.push(...places);
   }
 
   finish(): FinishedCheckpoint {
     return { number: this.number, start: this.#start, pages: this.#pages };
   }
+}
+
+/** Bytes of the pages of one group: what one step of a checkpoint writes. */
+export function checkpointPageBytesOf({ segmentPayloadBytes }: Geometry): number {
+  return Math.min(CHECKPOINT_PAGE_BYTES, segmentPayloadBytes / 4);
+}
+
+/** What pages take in a group. */
+export function pagesBytesOf(pages: readonly Uint8Array[]): number {
+  return pages.reduce((bytes, page) => bytes + recordBytesOf(0, page.length), 0);
+}
+
+/** Adds pages of a checkpoint to the group under construction, and returns where they will lie. */
+export function addPages(
+  log: LogWriter,
+  ordinal: number,
+  number: number,
+  pages: readonly Uint8Array[],
+): PagePlace[] {
+  const segment = log.groupSegment;
+  return pages.map((value) => {
+    const offset = log.add({
+      type: RECORD_CHECKPOINT_PAGE,
+      key: EMPTY,
+      value,
+      checksums: valueChecksums(value, log.seed),
+      lsn: number,
+    });
+    return { segment, ordinal, offset, valueBytes: value.length };
+  });
 }

@@ -16,6 +16,7 @@ import { assert, AssertionError } from '@dozo/base';
 import { Admission } from './admission.ts';
 import type { CheckedBatch, PreparedBatch, QueueLoad } from './admission.ts';
 import type { Catalog } from './catalog.ts';
+import { addPages, pagesBytesOf } from './checkpoint-writer.ts';
 import type { Counters } from './counters.ts';
 import type { Batch, Lsn } from './engine-types.ts';
 import { ClaimError } from '@dozo/claim';
@@ -27,12 +28,7 @@ import type { LogWriter } from './log-writer.ts';
 import type { Maintenance, Step } from './maintenance.ts';
 import type { Move } from './reclaimer.ts';
 import type { MaybePromise } from './maybe-promise.ts';
-import {
-  RECORD_CHECKPOINT_PAGE,
-  RECORD_DELETE,
-  RECORD_DELETE_RANGE,
-  RECORD_PUT,
-} from './record.ts';
+import { RECORD_DELETE, RECORD_DELETE_RANGE, RECORD_PUT } from './record.ts';
 import { recordBytesOf } from './record.ts';
 import { neededSegments } from './space.ts';
 import type { SpaceClass } from './space.ts';
@@ -81,7 +77,6 @@ interface Group {
   hasStep: boolean;
 }
 
-const EMPTY = new Uint8Array(0);
 /** Turns of the microtask queue without a new batch after which a group is formed. */
 const QUIET_TURNS = 4;
 /** Turns after which it is formed in any case. */
@@ -341,7 +336,7 @@ export class Committer {
 
   /** Begins a group with room for so much, in the open segment or the next; false: no room. */
   #begin(bytes: number, spaceClass: SpaceClass, step?: Step): boolean {
-    const { log, catalog } = this.#options;
+    const { log } = this.#options;
     const publishing = step?.kind === 'publish' ? step.finish() : undefined;
     if (bytes <= log.roomBytes) {
       if (!this.#mayWrite(spaceClass)) return false;
@@ -349,23 +344,39 @@ export class Committer {
       if (publishing !== undefined || step?.kind === 'manifest') log.publish(publishing);
       return true;
     }
-    const needed = neededSegments(spaceClass);
-    if (!log.hasReservedSegment || catalog.segments.availableCount < needed) return false;
+    if (!log.hasReservedSegment || !this.#mayOpen(spaceClass)) return false;
     assert(bytes <= log.freshRoomBytes || publishing !== undefined, 'too long for a segment');
     log.beginSegment(publishing);
     return true;
   }
 
+  /** Whether a class may open another segment. */
+  #mayOpen(spaceClass: SpaceClass): boolean {
+    const { availableCount } = this.#options.catalog.segments;
+    if (spaceClass !== 'moves') return availableCount >= neededSegments(spaceClass);
+    // The one that is emptied comes back at once if all that is left of it fits.
+    const isGain = this.#isEmptiedWith(this.#options.log.freshRoomBytes);
+    return availableCount >= neededSegments(isGain ? 'moves' : 'table-moves');
+  }
+
   /** Whether a class may use room in the open segment, which checkpoints may be in need of. */
   #mayWrite(spaceClass: SpaceClass): boolean {
-    const { catalog, maintenance, log } = this.#options;
-    if (catalog.segments.availableCount >= neededSegments(spaceClass) - 1) return true;
-    // What empties its segment without another one gives back more than it takes.
-    return spaceClass === 'moves' && maintenance.bytesToMove + 2 * BLOCK_BYTES < log.roomBytes;
+    const { availableCount } = this.#options.catalog.segments;
+    // It takes none of those that are available, and may well give some back.
+    if (spaceClass === 'checkpoint') return true;
+    if (spaceClass !== 'moves') return availableCount >= neededSegments(spaceClass) - 1;
+    return (
+      availableCount >= neededSegments('moves') || this.#isEmptiedWith(this.#options.log.roomBytes)
+    );
+  }
+
+  /** Whether the segment that is being emptied is empty after moves of so many bytes. */
+  #isEmptiedWith(roomBytes: number): boolean {
+    return this.#options.maintenance.bytesToMove + 2 * BLOCK_BYTES < roomBytes;
   }
 
   #stepBytes(step: Step): number {
-    if (step.kind === 'page') return recordBytesOf(0, step.value.length);
+    if (step.kind === 'pages') return pagesBytesOf(step.pages);
     if (step.kind === 'moves') return moveBytes(step.moves[0]);
     const { log } = this.#options;
     const { pages } = step.kind === 'publish' ? step.finish() : log;
@@ -379,15 +390,11 @@ export class Committer {
       maintenance.take(this.#addMoves(group, step.moves));
       return;
     }
-    if (step.kind === 'page') {
-      const { value, checksums, number: lsn } = step;
-      const record = { type: RECORD_CHECKPOINT_PAGE, key: EMPTY, value, checksums, lsn } as const;
-      const offset = log.add(record);
-      const segment = log.groupSegment;
-      const ordinal = this.#options.catalog.segments.ordinalOf(segment);
-      const { onDurable } = step;
+    if (step.kind === 'pages') {
+      const ordinal = this.#options.catalog.segments.ordinalOf(log.groupSegment);
+      const places = addPages(log, ordinal, step.number, step.pages);
       group.onDurable = () => {
-        onDurable({ segment, ordinal, offset, valueBytes: value.length });
+        step.onDurable(places);
       };
     }
     maintenance.take([]);
@@ -474,13 +481,12 @@ export class Committer {
 
   /** Whether there has come to be room for the batch at the head, or may be after the next write of the slot. */
   #mayBegin(): boolean {
-    const { log, catalog, keeper } = this.#options;
+    const { log, keeper } = this.#options;
     const batch = this.#queue[this.#queueHead];
     if (batch === undefined || log.isSlotDue || log.isConfirming) return true;
     if (keeper.isStalled) return false;
     if (batch.bytes <= log.roomBytes) return this.#mayWrite(batch.spaceClass);
-    const needed = neededSegments(batch.spaceClass);
-    return log.hasReservedSegment && catalog.segments.availableCount >= needed;
+    return log.hasReservedSegment && this.#mayOpen(batch.spaceClass);
   }
 
   /** Nothing can be written now: waits for what may change that, or refuses the batch at the head. */

@@ -13,17 +13,16 @@
  */
 import { assert } from '@dozo/base';
 import type { Catalog } from './catalog.ts';
-import { CheckpointWriter } from './checkpoint-writer.ts';
+import { CheckpointWriter, checkpointPageBytesOf } from './checkpoint-writer.ts';
 import type { Counters } from './counters.ts';
 import { segmentCapacityOf } from './geometry.ts';
 import type { Geometry } from './geometry.ts';
-import { BLOCK_BYTES, CHECKPOINT_PAGE_BYTES } from './limits.ts';
+import { BLOCK_BYTES } from './limits.ts';
 import type { FinishedCheckpoint, LogWriter } from './log-writer.ts';
 import type { LogSource } from './log-walk.ts';
 import type { PagePlace } from './manifest.ts';
 import type { MaybePromise } from './maybe-promise.ts';
 import type { Pace } from './pacer.ts';
-import { valueChecksums } from './record.ts';
 import { Reclaimer } from './reclaimer.ts';
 import type { Move, Moves } from './reclaimer.ts';
 import { neededSegments } from './space.ts';
@@ -41,12 +40,11 @@ interface MovesStep {
 export type Step =
   | MovesStep
   | {
-      readonly kind: 'page';
+      readonly kind: 'pages';
       /** Number of the checkpoint. */
       readonly number: number;
-      readonly value: Uint8Array;
-      readonly checksums: readonly number[];
-      readonly onDurable: (place: PagePlace) => void;
+      readonly pages: readonly Uint8Array[];
+      readonly onDurable: (places: readonly PagePlace[]) => void;
     }
   | { readonly kind: 'publish'; readonly finish: () => FinishedCheckpoint }
   /** A manifest with the checkpoint of before: to make durable what it remembers besides. */
@@ -85,8 +83,6 @@ export interface TreeWork {
 const GAIN_MIN = 1 / 32;
 /** Segments that may be emptied in a row without gaining space. */
 const FRUITLESS_MAX = 3;
-/** A segment of tables is emptied when it holds less than this part: whole tables leave gaps elsewhere. */
-const TABLES_FILL_MAX = 2 / 3;
 
 /** See the file comment. */
 export class Maintenance {
@@ -222,13 +218,12 @@ export class Maintenance {
   }
 
   #checkpointStep(checkpoint: CheckpointWriter): Step {
-    const value = checkpoint.nextPage();
-    if (value === undefined) return { kind: 'publish', finish: () => checkpoint.finish() };
-    const checksums = valueChecksums(value, this.#options.log.seed);
-    const onDurable = (place: PagePlace): void => {
-      checkpoint.addPlace(place);
+    const pages = checkpoint.nextPages();
+    if (pages.length === 0) return { kind: 'publish', finish: () => checkpoint.finish() };
+    const onDurable = (places: readonly PagePlace[]): void => {
+      checkpoint.addPlaces(places);
     };
-    return { kind: 'page', number: checkpoint.number, value, checksums, onDurable };
+    return { kind: 'pages', number: checkpoint.number, pages, onDurable };
   }
 
   #decide(): void {
@@ -263,8 +258,9 @@ export class Maintenance {
 
   #beginCheckpoint(): void {
     const { catalog, log, geometry } = this.#options;
-    const pageBytes = Math.min(CHECKPOINT_PAGE_BYTES, geometry.segmentPayloadBytes / 8);
-    this.#checkpoint = new CheckpointWriter(catalog, log.nextCheckpointNumber(), pageBytes);
+    const pageBytes = checkpointPageBytesOf(geometry);
+    const number = log.nextCheckpointNumber();
+    this.#checkpoint = new CheckpointWriter(catalog, number, pageBytes, log.position);
     this.#isCheckpointWanted = false;
   }
 
@@ -277,8 +273,8 @@ export class Maintenance {
 
   #emptiest(): number | undefined {
     const { segments, generation } = this.#options.catalog;
-    const tableBytesMax = segmentCapacityOf(this.#options.geometry) * TABLES_FILL_MAX;
-    const mayMoveTables = segments.availableCount >= neededSegments('moves');
+    const tableBytesMax = segmentCapacityOf(this.#options.geometry) - this.#tableGapBytes();
+    const mayMoveTables = segments.availableCount >= neededSegments('table-moves');
     let best: number | undefined;
     let bestBytes = Number.POSITIVE_INFINITY;
     for (let segment = 0; segment < segments.count; segment++) {
@@ -295,6 +291,15 @@ export class Maintenance {
       bestBytes = liveBytes;
     }
     return best;
+  }
+
+  /** What a segment of tables has left over at most where the next table does not fit. */
+  #tableGapBytes(): number {
+    let bytes = 0;
+    for (const { sizeBytes } of this.#options.catalog.version.tables()) {
+      bytes = Math.max(bytes, sizeBytes);
+    }
+    return bytes;
   }
 
   /** Dead bytes in closed segments that are kept for replay; pages of the checkpoint do not count. */

@@ -5,17 +5,22 @@
 import { assert } from '@dozo/base';
 import type { Clock, Device } from '@dozo/base';
 import type { Claim } from '@dozo/claim';
-import { CheckpointWriter } from './checkpoint-writer.ts';
+import {
+  CheckpointWriter,
+  addPages,
+  checkpointPageBytesOf,
+  pagesBytesOf,
+} from './checkpoint-writer.ts';
 import { newCounters } from './counters.ts';
 import { flushMemtable } from './flush-job.ts';
 import type { TableJobOptions } from './flush-job.ts';
-import { CACHE_BYTES_DEFAULT, CHECKPOINT_PAGE_BYTES } from './limits.ts';
+import { CACHE_BYTES_DEFAULT } from './limits.ts';
 import { LogSource } from './log-walk.ts';
 import { LogWriter } from './log-writer.ts';
 import type { FinishedCheckpoint } from './log-writer.ts';
 import { noSegment } from './open-engine.ts';
 import { UNPACED } from './pacer.ts';
-import { RECORD_CHECKPOINT_PAGE, recordBytesOf, valueChecksums } from './record.ts';
+import { recordBytesOf } from './record.ts';
 import type { Recovered } from './recovery.ts';
 import { repairedStart } from './repair-catalog.ts';
 import type { Examination } from './repair-plan.ts';
@@ -39,8 +44,6 @@ export interface RepairWriterOptions {
   readonly recovered: Recovered;
   readonly examination: Examination;
 }
-
-const EMPTY = new Uint8Array(0);
 
 /** See the file comment. */
 export class RepairWriter {
@@ -160,22 +163,18 @@ export class RepairWriter {
   async #writeCheckpoint(): Promise<void> {
     const { log } = this;
     const { catalog } = this.#recovered;
-    const { segmentPayloadBytes } = this.#options.superblock.geometry;
-    const pageBytes = Math.min(CHECKPOINT_PAGE_BYTES, segmentPayloadBytes / 8);
-    const checkpoint = new CheckpointWriter(catalog, log.nextCheckpointNumber(), pageBytes);
-    const { number: lsn } = checkpoint;
+    const pageBytes = checkpointPageBytesOf(this.#options.superblock.geometry);
+    const number = log.nextCheckpointNumber();
+    const checkpoint = new CheckpointWriter(catalog, number, pageBytes, log.position);
     for (;;) {
-      const value = checkpoint.nextPage();
-      if (value === undefined) break;
-      await this.#begin(recordBytesOf(0, value.length));
-      const checksums = valueChecksums(value, log.seed);
-      const record = { type: RECORD_CHECKPOINT_PAGE, key: EMPTY, value, checksums, lsn } as const;
-      const offset = log.add(record);
-      const segment = log.groupSegment;
-      const ordinal = catalog.segments.ordinalOf(segment);
+      const pages = checkpoint.nextPages();
+      if (pages.length === 0) break;
+      await this.#begin(pagesBytesOf(pages));
+      const ordinal = catalog.segments.ordinalOf(log.groupSegment);
+      const places = addPages(log, ordinal, number, pages);
       await log.commit();
       log.advance();
-      checkpoint.addPlace({ segment, ordinal, offset, valueBytes: value.length });
+      checkpoint.addPlaces(places);
     }
     const finished = checkpoint.finish();
     await this.#begin(recordBytesOf(0, log.manifestBytes(finished.pages.length)), finished);

@@ -470,12 +470,12 @@ export class SegmentTable {
     if (this.#retired.length === 0) return;
     // A map keeps the order of insertion, and epochs only grow.
     const oldest = this.#readers.keys().next().value ?? Number.POSITIVE_INFINITY;
-    let count = 0;
-    for (const { segment, epoch } of this.#retired) {
-      if (epoch >= oldest) break;
-      this.#makeFree(segment);
-      count++;
+    for (;;) {
+      const next = this.#retired[0];
+      if (next === undefined || next.epoch >= oldest) return;
+      // First: whoever is told of a free segment may retire others before this goes on.
+      this.#retired.shift();
+      this.#makeFree(next.segment);
     }
-    if (count > 0) this.#retired.splice(0, count);
   }
 }

@@ -3,10 +3,9 @@
  *
  * Two bounds work together. A put is *accepted* only while the live data, with it, stay below the
  * usable bytes; what is accepted always finds room sooner or later, because reclaim can then gather
- * enough dead bytes. And a new segment is opened only while enough free ones are left: checkpoints may
- * use the last one, flushes, compactions and reclaim one or two more are needed for, deletes all but
- * those, puts all but those and one more. So on a full device deletes work, and what makes space has
- * always where to write.
+ * enough dead bytes. And a new segment is opened only while enough free ones are left: most for puts, one
+ * less for deletes, and far less for what makes space. So on a full device deletes work, and what makes
+ * space has always where to write.
  *
  * Quarantined segments belong to somebody else: neither they nor what lies in them counts.
  */
@@ -15,18 +14,27 @@ import { INLINE_VALUE_BYTES_MAX, RESERVE_SEGMENTS_MIN, SEGMENT_FILL } from './li
 import { recordBytesOf } from './record.ts';
 
 /** What a group, or a table, is written for; each may go down to another number of available segments. */
-export type SpaceClass = 'checkpoint' | 'flush' | 'compaction' | 'moves' | 'shrink' | 'grow';
+export type SpaceClass =
+  'checkpoint' | 'flush' | 'compaction' | 'moves' | 'table-moves' | 'shrink' | 'grow';
 
 /**
- * How many segments must be available before one is opened for a class. The last one is for the fence of the
- * next start. A checkpoint is short and gives back log and tables: the one before is kept for it. Emptying a segment gains more than it takes as soon as
- * the segment is empty. A flush or a compaction gives back nothing before a checkpoint follows, and then
- * perhaps little: they leave one to reclaim.
+ * How many segments must be available before one is opened for a class.
+ *
+ * - The last one is for the fence of the next start, which can free nothing before it has written that.
+ * - Moves give back the segment that they empty at once, and so may go on while there is one more: without
+ *   them the device could stand still with nothing but half-empty segments. Where all that is left of their
+ *   segment does not fit the next one, they leave as much as copies of tables do.
+ * - A checkpoint is short. It gives back the log before it and tables that are not part of the tree any more.
+ * - Copies of tables and flushes give back theirs only with the checkpoint that follows: they leave it one.
+ * - A compaction takes more than the others before it gives anything back: it leaves one to a flush.
+ *
+ * That holds where a checkpoint is a small part of a segment, as it is from 128 KiB of payload on.
  */
 const NEEDED_SEGMENTS: Readonly<Record<SpaceClass, number>> = {
   checkpoint: 2,
-  moves: 3,
-  flush: 4,
+  moves: 2,
+  'table-moves': 3,
+  flush: 3,
   compaction: 4,
   shrink: 6,
   grow: 7,

@@ -36,7 +36,7 @@ export async function moveTables(options: TableMoverOptions, segment: number): P
     }
     const bytes = await source.read(meta, 0, meta.sizeBytes);
     try {
-      const spareCount = neededSegments('moves') - 1;
+      const spareCount = neededSegments('table-moves') - 1;
       moved.set(meta.number, await space.write(bytes, meta, spareCount, false));
     } catch (error) {
       // The rest stays where it is.

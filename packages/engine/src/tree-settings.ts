@@ -29,7 +29,7 @@ export function treeSettingsOf(geometry: Geometry, memtableBytes?: number): Tree
   const tableBytes = Math.max(TABLE_BYTES_MIN, payloadBytes / TABLES_PER_SEGMENT);
   const memtable =
     memtableBytes ?? Math.max(MEMTABLE_BYTES_MIN, Math.min(payloadBytes / 2, MEMTABLE_BYTES_MAX));
-  const replaySegments = Math.max(2, Math.min(REPLAY_SEGMENTS_MAX, geometry.segmentCount >> 4));
+  const replaySegments = Math.max(1, Math.min(REPLAY_SEGMENTS_MAX, geometry.segmentCount >> 4));
   const compaction = compactionSettingsOf(tableBytes, memtable / HEAP_BYTES_PER_TABLE_BYTE);
   return {
     memtableBytes: memtable,

@@ -191,7 +191,7 @@ test('a device that takes no discards is asked once', async () => {
   await world.clock.runUntil(run());
 });
 
-const [KEYS, WRITES] = [62, 160];
+const [KEYS, WRITES] = [59, 160];
 
 test('a device that hangs in a discard for ever keeps no put from being taken that fits', async () => {
   const world = newWorld('slow');

@@ -33,6 +33,8 @@ export interface LifeOptions {
   readonly keyCount?: number;
   readonly segmentCount?: number;
   readonly segmentPayloadBytes?: number;
+  /** Default 8 KiB; the engine's own when absent and named. */
+  readonly memtableBytes?: number;
   readonly valueBytesMax?: number;
   readonly putShare?: number;
   readonly switches?: TestSwitches;
@@ -82,7 +84,8 @@ export class FaultLife {
       seed,
       ...(onOperation === undefined ? {} : { onOperation }),
     });
-    const sizes = { memtableBytes: 8 * KIB, cacheBytes: 16 * KIB };
+    const { memtableBytes = 8 * KIB } = this.#options;
+    const sizes = { memtableBytes, cacheBytes: 16 * KIB };
     const testSwitches = this.#options.switches ?? {};
     const base = { device, clock, random: new SeededRandom(seed), holder: HOLDER, testSwitches };
     return { engine: await openEngine({ ...base, ...sizes }), device };

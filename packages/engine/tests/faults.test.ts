@@ -132,7 +132,7 @@ describe('bit rot', () => {
     const world = newWorld('rot at the end');
     // Segments so large that closing writes no index snapshot behind the last group.
     const medium = await formattedMedium(world, {
-      segmentCount: 12,
+      segmentCount: 16,
       segmentPayloadBytes: 256 * 1024,
     });
     const first = await openOn(world, medium);

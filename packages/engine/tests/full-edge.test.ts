@@ -11,13 +11,21 @@ import type { Engine } from '../src/index.ts';
 import { backgroundCountsOf, missingWork } from './engine-features.ts';
 import { FaultLife } from './fault-life.ts';
 import type { Change } from './model/versioned-map.ts';
+import { KIB } from './simulated-engine.ts';
 
-const KEYS = 700;
+const SIZE = { keyCount: 2400, segmentPayloadBytes: 128 * KIB, memtableBytes: 64 * KIB };
 const ROUNDS = 60;
 /** Refused so often in a row, the device is full for all sizes that are drawn. */
 const REFUSALS_IN_A_ROW = 12;
 /** The rest is taken by what the index holds of the dead until it is compacted. */
 const TAKEN_AGAIN_MIN = 0.85;
+
+/** `DOZO_EDGE_RUNS=n` runs so many seeds of each size instead of one. */
+const RUN_COUNT = Number(process.env['DOZO_EDGE_RUNS'] ?? 1);
+const SIZES = RUN_COUNT > 1 ? [18, 20, 22, 24, 28, 34, 40] : [18, 28];
+const RUNS = SIZES.flatMap((segmentCount) =>
+  Array.from({ length: RUN_COUNT }, (_, run) => [segmentCount, run] as const),
+);
 
 interface Filled {
   readonly life: FaultLife;
@@ -53,7 +61,7 @@ async function put(
 async function fill(filled: Filled, engine: Engine): Promise<void> {
   const { life, sizes } = filled;
   for (let refused = 0; refused < REFUSALS_IN_A_ROW;) {
-    const keyIndex = life.random.below(KEYS);
+    const keyIndex = life.random.below(SIZE.keyCount);
     if (sizes.has(keyIndex)) continue;
     refused = (await put(filled, engine, keyIndex, drawBytes(life))) ? 0 : refused + 1;
   }
@@ -83,10 +91,11 @@ function sumOf(sizes: ReadonlyMap<number, number>): number {
 }
 
 describe('a device filled to the brim', () => {
-  test.each([18, 28])(
-    'with %i segments takes every delete, and then about as much as was deleted',
-    async (segmentCount) => {
-      const life = new FaultLife({ seed: `brim ${segmentCount}`, keyCount: KEYS, segmentCount });
+  test.each(RUNS)(
+    'with %i segments takes every delete, and then about as much as was deleted (%s)',
+    async (segmentCount, run) => {
+      const seed = `brim ${segmentCount} ${run}`;
+      const life = new FaultLife({ seed, ...SIZE, segmentCount });
       const filled = { life, sizes: new Map<number, number>() };
       const medium = await life.format();
       let { engine, device } = await life.open(medium);
@@ -128,7 +137,7 @@ describe('a device filled to the brim', () => {
   );
 
   test('refuses even deletes only while a snapshot keeps what was freed, and loses nothing by it', async () => {
-    const life = new FaultLife({ seed: 'held', keyCount: KEYS, segmentCount: 20 });
+    const life = new FaultLife({ seed: 'held', ...SIZE, segmentCount: 20 });
     const filled = { life, sizes: new Map<number, number>() };
     const medium = await life.format();
     const { engine, device } = await life.open(medium);
@@ -163,7 +172,7 @@ describe('a device filled to the brim', () => {
   });
 
   test('is empty again after all is deleted', async () => {
-    const life = new FaultLife({ seed: 'emptied', keyCount: KEYS, segmentCount: 20 });
+    const life = new FaultLife({ seed: 'emptied', ...SIZE, segmentCount: 20 });
     const filled = { life, sizes: new Map<number, number>() };
     const { engine } = await life.open(await life.format());
     const counts: number[] = [];

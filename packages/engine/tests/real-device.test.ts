@@ -9,7 +9,7 @@ import { afterAll, expect, test } from 'vitest';
 import { formatDevice, inspectDevice, openEngine } from '../src/index.ts';
 import { HOLDER, MIB, bytes } from './simulated-engine.ts';
 
-const DEVICE_BYTES = 200 * MIB;
+const DEVICE_BYTES = 280 * MIB;
 const directory = mkdtempSync(join(tmpdir(), 'dozo-engine-'));
 const loops: string[] = [];
 

@@ -35,7 +35,7 @@ test('a row of starts that die soon after they began to move records does not us
   // Segments of which reclaim moves only a part at once, and starts that live for so many flushes.
   for (const flushCount of [1, 4]) {
     const world = newWorld('moves');
-    const sizes = { segmentCount: 12, ringSlotCount: 3, segmentPayloadBytes: 16 * MIB };
+    const sizes = { segmentCount: 16, ringSlotCount: 3, segmentPayloadBytes: 16 * MIB };
     let medium = await formattedMedium(world, sizes);
     const first = await openOn(world, medium);
     const value = world.random.bytes(250 * KIB);
