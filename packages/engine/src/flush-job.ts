@@ -30,7 +30,7 @@ export interface TableJobOptions {
 }
 
 /** A builder for the next table. */
-export function newTableBuilder(options: TableJobOptions): {
+function newTableBuilder(options: TableJobOptions): {
   readonly builder: TableBuilder;
   readonly seed: number;
 } {

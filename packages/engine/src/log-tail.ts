@@ -16,6 +16,7 @@ import type { GroupPlace, LogSource, SegmentUse, WalkedGroup } from './log-walk.
 import { decodeSegmentHeader } from './segment-header.ts';
 import type { SegmentHeader } from './segment-header.ts';
 import type { TestSwitches } from './test-switches.ts';
+import { readUnlessBroken } from './verify-values.ts';
 
 /** What is known of where a segment ends. */
 export interface TailBounds {
@@ -97,13 +98,12 @@ export class LogTail {
     const ordinal = use.ordinal + 1;
     for (const segment of this.#slot.reservation) {
       if (segment === use.segment || segment >= this.#source.geometry.segmentCount) continue;
-      const header = await this.headerOf(segment, ordinal);
+      const block = await readUnlessBroken(() => this.#source.read(segment, 0, BLOCK_BYTES));
+      const header = block && this.#headerIn(block, segment, ordinal);
       if (header?.previous?.segment === use.segment) return header;
       if (header !== undefined) continue;
-      // Without its header a segment that holds more than its first group had been flushed.
       const begun = { segment, ordinal, seed: use.seed };
-      if ((await this.#source.peekGroupIndex(begun, BLOCK_BYTES)) === undefined) continue;
-      if (!(await this.#source.findLaterGroup(begun, BLOCK_BYTES, 1))) continue;
+      if (!(await this.#isBegun(begun, block))) continue;
       // Once more: it may have been on its way when it was read.
       const again = await this.headerOf(segment, ordinal);
       if (again?.previous?.segment === use.segment) return again;
@@ -114,7 +114,11 @@ export class LogTail {
 
   /** The header of a segment if it is that of this use by the claim. */
   async headerOf(segment: number, ordinal: number): Promise<SegmentHeader | undefined> {
-    const header = decodeSegmentHeader(await this.#source.read(segment, 0, BLOCK_BYTES));
+    return this.#headerIn(await this.#source.read(segment, 0, BLOCK_BYTES), segment, ordinal);
+  }
+
+  #headerIn(block: Uint8Array, segment: number, ordinal: number): SegmentHeader | undefined {
+    const header = decodeSegmentHeader(block);
     const isOurs =
       header?.ordinal === ordinal &&
       header.segment === segment &&
@@ -137,7 +141,33 @@ export class LogTail {
     return logEnd.offset - this.#source.place(use.segment, 0);
   }
 
+  /**
+   * Whether a use was begun whose header is not there. Header and first group are one write: where one of
+   * them cannot be read the other one tells, and where neither can nobody knows.
+   *
+   * @param block the first of the segment; undefined when the device cannot read it.
+   */
+  async #isBegun(begun: SegmentUse, block: Uint8Array | undefined): Promise<boolean> {
+    const first = await readUnlessBroken(async () => ({
+      groupIndex: await this.#source.peekGroupIndex(begun, BLOCK_BYTES),
+    }));
+    if (first === undefined) {
+      if (block !== undefined && isOfOtherUse(block)) return false;
+      const reason = 'the beginning of a segment that the log may have gone on in cannot be read';
+      throw this.#source.corrupt(begun.segment, 0, reason);
+    }
+    if (first.groupIndex === undefined) return false;
+    // A segment that holds more than its first group had been flushed; what is torn can be read.
+    return block === undefined || this.#source.findLaterGroup(begun, BLOCK_BYTES, 1);
+  }
+
   #goesOn(use: SegmentUse, at: GroupPlace): Promise<boolean> {
     return this.#source.findLaterGroup(use, at.offset + BLOCK_BYTES, at.groupIndex + 1);
   }
+}
+
+/** Whether the first block of a segment is that of an earlier use, or that of none, and not damaged. */
+function isOfOtherUse(block: Uint8Array): boolean {
+  const header = decodeSegmentHeader(block) ?? decodeSegmentHeader(block, 'tables');
+  return header !== undefined || block.every((byte) => byte === 0);
 }

@@ -277,11 +277,14 @@ class DamagedRecovery {
     const { segment, ordinal } = use;
     const { header, start } = gap;
     const heads = recordsIn(gap, use.seed);
-    const savedCount = heads.length;
-    const lostCount = header === undefined ? lostIn(gap, heads) : header.recordCount - savedCount;
-    for (const head of heads) {
-      this.#replayer.replayRecord(gap.bytes, head, { segment, ordinal, offset: start });
-    }
+    const place = { segment, ordinal, offset: start };
+    const areReplayed = heads.map((head) => this.#replayer.replayRecord(gap.bytes, head, place));
+    const savedCount = areReplayed.filter((isReplayed) => isReplayed).length;
+    const missingCount =
+      header === undefined ? lostIn(gap, heads) : header.recordCount - heads.length;
+    // A range delete of which the end is damaged was found, and is lost all the same.
+    const lostCount =
+      missingCount === undefined ? undefined : missingCount + heads.length - savedCount;
     const sizeBytes = gap.end - start;
     const reason = 'a group of the log is damaged';
     this.#losses.add({ segment, start, sizeBytes, savedCount, lostCount, reason, header });

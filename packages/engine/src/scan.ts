@@ -16,6 +16,7 @@ import type { RecordReader } from './record-reader.ts';
 import type { SegmentTable } from './segment-table.ts';
 import { ENTRY_INLINE } from './tree/tree-entry.ts';
 import type { TreeEntry } from './tree/tree-entry.ts';
+import { readUnlessBroken } from './verify-values.ts';
 
 /** A row of the tree. */
 type Row = IndexRow<TreeEntry>;
@@ -36,7 +37,7 @@ export interface ScanSource {
 }
 
 /** The range of an index for the range of a caller. */
-export function indexRangeOf(range: KeyRange): IndexRange {
+function indexRangeOf(range: KeyRange): IndexRange {
   return {
     from: range.from === undefined ? '' : binaryStringOf(range.from),
     to: range.to === undefined ? undefined : binaryStringOf(range.to),
@@ -44,7 +45,7 @@ export function indexRangeOf(range: KeyRange): IndexRange {
   };
 }
 
-/** Walks a view. Rejects with `VALUE_DAMAGED` at the row whose value is damaged. */
+/** Walks a view. Rejects with `VALUE_DAMAGED`, or the device's read error, at the row whose value it is. */
 export async function* scanRows(
   scan: ScanSource,
   range: KeyRange,
@@ -141,11 +142,12 @@ async function readRun(
   const start = first.entry.offset;
   const end = last.entry.offset + recordBytes(last);
   const segment = scan.segments.segmentOf(first.entry.ordinal);
-  // A row whose segment is not known is read for itself, which says so.
-  const bytes =
+  const read =
     segment === undefined
-      ? new Uint8Array(end - start)
-      : await scan.source.read(segment, start, end - start);
+      ? undefined
+      : await readUnlessBroken(() => scan.source.read(segment, start, end - start));
+  // Each row whose segment is not known, or near which the device cannot read, is read for itself.
+  const bytes = read ?? new Uint8Array(end - start);
   for (const row of run) {
     const at = row.entry.offset - start;
     bytesOf.set(row, bytes.subarray(at, at + recordBytes(row)));

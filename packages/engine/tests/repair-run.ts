@@ -6,11 +6,19 @@
  * its value, or the plan says what has become of it; no key is there that was not, unless the plan says
  * so; a second repair has nothing to do.
  */
-import { SeededRandom, binaryStringOf, compareBytes, equalBytes, hasCode } from '@dozo/base';
+import {
+  DeviceError,
+  SeededRandom,
+  binaryStringOf,
+  compareBytes,
+  equalBytes,
+  hasCode,
+} from '@dozo/base';
 import { SimulatedClock, SimulatedDevice } from '@dozo/simulator';
 import type { OperationEvent, SimulatedMedium } from '@dozo/simulator';
 import { openEngine, planRepair, repairDevice } from '../src/index.ts';
 import type { Engine, RepairPlan } from '../src/index.ts';
+import { BLOCK_BYTES } from './rot-run.ts';
 import { HOLDER, KIB } from './simulated-engine.ts';
 
 /** A value and the batch that wrote it. */
@@ -23,6 +31,64 @@ export type Content = ReadonlyMap<string, Known>;
 
 let handleCount = 0;
 
+/** Offsets of blocks that a disk cannot read; one that is written can be read again. */
+const unreadable = new WeakMap<SimulatedMedium, Set<number>>();
+
+/** From now on no handle of {@link handleOn} can read those blocks of the disk. */
+export function breakBlocks(medium: SimulatedMedium, offsets: Iterable<number>): void {
+  unreadable.set(medium, new Set([...(unreadable.get(medium) ?? []), ...offsets]));
+}
+
+/** A disk in the same state, with the same blocks that cannot be read. */
+export function forkOf(medium: SimulatedMedium): SimulatedMedium {
+  const fork = medium.fork();
+  breakBlocks(fork, unreadable.get(medium) ?? []);
+  return fork;
+}
+
+function* blocksOf(offset: number, sizeBytes: number): Generator<number> {
+  const first = offset - (offset % BLOCK_BYTES);
+  for (let block = first; block < offset + sizeBytes; block += BLOCK_BYTES) yield block;
+}
+
+/** Makes reads of blocks fail that the disk cannot read. */
+function failReads(device: SimulatedDevice, bad: Set<number>): void {
+  const check = async (offset: number, into: Uint8Array): Promise<void> => {
+    for (const block of blocksOf(offset, into.length)) {
+      if (!bad.has(block)) continue;
+      await Promise.resolve();
+      const detail = {
+        code: 'DEVICE_READ_FAILED',
+        path: device.path,
+        offset,
+        cause: 'EIO',
+      } as const;
+      throw new DeviceError('Reading: a sector is broken.', detail);
+    }
+  };
+  const read = device.read.bind(device);
+  const readUncached = device.readUncached.bind(device);
+  device.read = async (offset, into) => {
+    await check(offset, into);
+    await read(offset, into);
+  };
+  device.readUncached = async (offset, into) => {
+    await check(offset, into);
+    await readUncached(offset, into);
+  };
+  const heal = (offset: number, buffers: readonly Uint8Array[]): void => {
+    const sizeBytes = buffers.reduce((sum, { length }) => sum + length, 0);
+    for (const block of blocksOf(offset, sizeBytes)) bad.delete(block);
+  };
+  for (const name of ['write', 'writeDurably', 'writeUncached'] as const) {
+    const write = device[name].bind(device);
+    device[name] = async (offset, buffers) => {
+      heal(offset, buffers);
+      await write(offset, buffers);
+    };
+  }
+}
+
 export function handleOn(
   medium: SimulatedMedium,
   onOperation?: (event: OperationEvent) => void,
@@ -34,6 +100,8 @@ export function handleOn(
     seed,
     ...(onOperation === undefined ? {} : { onOperation }),
   });
+  const bad = unreadable.get(medium);
+  if (bad !== undefined) failReads(device, bad);
   return { device, clock };
 }
 
@@ -52,7 +120,7 @@ async function withEngine<Result>(
 
 /** All that an engine shows on a copy of the disk. */
 export function contentOf(medium: SimulatedMedium): Promise<Content> {
-  return withEngine(medium.fork(), async (engine) => {
+  return withEngine(forkOf(medium), async (engine) => {
     const content = new Map<string, Known>();
     for await (const { key, lsn, value = new Uint8Array(0) } of engine.scan({})) {
       content.set(binaryStringOf(key), { lsn, value });
@@ -132,7 +200,7 @@ export async function repairAndCheck(
   medium: SimulatedMedium,
   before: Content,
 ): Promise<RepairPlan | undefined> {
-  const dry = medium.fork();
+  const dry = forkOf(medium);
   const repaired = await repair(medium);
   if (repaired === undefined) return undefined;
   const { device } = handleOn(dry);
@@ -144,14 +212,14 @@ export async function repairAndCheck(
   if (told(lists(planned) as RepairPlan) !== told(lists(repaired.plan) as RepairPlan)) {
     throw new Error(`planned ${told(planned)}, done ${told(repaired.plan)}`);
   }
-  const damages = await withEngine(medium.fork(), async (engine) => {
+  const damages = await withEngine(forkOf(medium), async (engine) => {
     const report = await engine.verify();
     return report.damages;
   });
   const left = damages.filter(({ reason }) => !reason.startsWith('claim ring'));
   if (left.length > 0) throw new Error(`still damaged: ${JSON.stringify(left)}`);
   compare(before, await contentOf(medium), repaired.plan);
-  const again = await repair(medium.fork());
+  const again = await repair(forkOf(medium));
   if (again === undefined || again.plan.dropped.length + again.plan.lostKeys.length > 0) {
     throw new Error('a second repair has something to do');
   }

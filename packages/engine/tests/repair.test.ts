@@ -1,62 +1,14 @@
 /** Repair: what was intact is there afterwards, and what is gone is on the list. */
-import { SeededRandom, binaryStringOf, bytesOfBinaryString, equalBytes } from '@dozo/base';
+import { SeededRandom, binaryStringOf, bytesOfBinaryString } from '@dozo/base';
 import type { SimulatedMedium } from '@dozo/simulator';
 import { describe, expect, test } from 'vitest';
 import { repairDevice } from '../src/index.ts';
 import type { RepairPlan } from '../src/index.ts';
 import { FaultLife, blockKindOf } from './fault-life.ts';
+import { AREA, cutOffDisk, tallyOf } from './repair-disks.ts';
 import { compare, contentOf, handleOn, repair, repairAndCheck } from './repair-run.ts';
-import type { Content } from './repair-run.ts';
 import { BLOCK_BYTES, agedLife, writtenBlocks } from './rot-run.ts';
 import { HOLDER } from './simulated-engine.ts';
-
-const AREA = { ringOffset: 65_536, areaOffset: 102_400, strideBytes: 49_152 };
-
-interface CutOffDisk {
-  readonly medium: SimulatedMedium;
-  readonly before: Content;
-  /**
-   * Blocks in which something was written, but for those of the last group: damage there cannot be told from
-   * a write that the end of the process tore.
-   */
-  readonly blocks: readonly number[];
-}
-
-/** A disk whose engine was cut off with much of its log not in tables, and what is on it. */
-async function cutOffDisk(seed: string): Promise<CutOffDisk> {
-  const life = new FaultLife({ seed, keyCount: 120, segmentCount: 16, putShare: 0.85 });
-  const medium = await life.format();
-  const first = await life.open(medium);
-  await life.write(first.engine, 300);
-  await first.engine.close();
-  await first.device.close();
-  const { engine, device } = await life.open(medium);
-  await life.write(engine, 150);
-  const withoutLast = medium.fork();
-  await life.write(engine, 1);
-  device.halt();
-  const isOfLast = (block: number): boolean =>
-    !equalBytes(medium.peek(block, BLOCK_BYTES), withoutLast.peek(block, BLOCK_BYTES));
-  const blocks = writtenBlocks(medium).filter((block) => !isOfLast(block));
-  return { medium, before: await contentOf(medium), blocks };
-}
-
-/** What came of many repairs. */
-function tallyOf(plans: readonly (RepairPlan | undefined)[]): Record<string, number> {
-  const done = plans.filter((plan) => plan !== undefined);
-  const sum = (count: (plan: RepairPlan) => number): number =>
-    done.reduce((total, plan) => total + count(plan), 0);
-  return {
-    refused: plans.length - done.length,
-    dropped: sum((plan) => plan.dropped.length),
-    lostKeys: sum((plan) => plan.lostKeys.length),
-    resurfaced: sum((plan) => plan.resurfaced.length),
-    logLosses: sum((plan) => plan.logLosses.length),
-    refusals: sum((plan) => (plan.refusal === undefined ? 0 : 1)),
-    older: sum((plan) => (plan.isOlderCheckpoint ? 1 : 0)),
-    tables: sum((plan) => plan.tableCount),
-  };
-}
 
 describe('a repair', () => {
   test('of a device with a bit flipped anywhere loses what that bit was part of', async () => {

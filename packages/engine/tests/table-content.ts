@@ -26,7 +26,7 @@ export const keyArbitrary: fc.Arbitrary<string> = fc.oneof(
 
 const wholeNumber = fc.oneof(fc.nat(300), fc.maxSafeNat());
 
-export const entryArbitrary: fc.Arbitrary<TreeEntry> = fc.oneof(
+const entryArbitrary: fc.Arbitrary<TreeEntry> = fc.oneof(
   wholeNumber.map((lsn) => TreeEntry.delete(lsn)),
   fc
     .tuple(wholeNumber, fc.oneof(fc.nat(40), fc.constantFrom(127, 128, 512, 4096)), fc.nat(255))

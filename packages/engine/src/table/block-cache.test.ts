@@ -136,4 +136,35 @@ describe('BlockCache', () => {
     expect(cache.tableOf(2)).toBeUndefined();
     expect(cache.stats().blockCount).toBe(1);
   });
+
+  it('takes a block that nobody asked for as far as there is room, and evicts only if told to', async () => {
+    const cache = new BlockCache(3 * COST);
+    const block = (fill: number): Uint8Array => new Uint8Array(BLOCK).fill(fill);
+    for (let offset = 0; offset < 5; offset++) {
+      cache.add(1, offset, block(offset), { creditMax: 1, mayEvict: false });
+    }
+    expect([0, 1, 2, 3, 4].map((offset) => has(cache, 1, offset))).toEqual([
+      ...[true, true, true, false, false],
+    ]);
+    expect(cache.hasRoomFor(1)).toBe(false);
+    cache.add(2, 0, block(9), { creditMax: 1, mayEvict: true });
+    expect(hit(cache, 2, 0)).toEqual(block(9));
+    expect(cache.stats()).toMatchObject({ sizeBytes: 3 * COST, blockCount: 3, evictedCount: 1 });
+    cache.add(3, 0, new Uint8Array(3 * COST), { creditMax: 1, mayEvict: true });
+    expect(cache.tableOf(3)).toBeUndefined();
+    cache.add(4, 0, block(1), { creditMax: 1, mayEvict: false });
+    expect(cache.tableOf(4)).toBeUndefined();
+    expect(cache.stats()).toMatchObject({ sizeBytes: 3 * COST, blockCount: 3, evictedCount: 1 });
+  });
+
+  it('keeps the block that it has when the same one is added', async () => {
+    const cache = new BlockCache(3 * COST);
+    await load(cache, 1, 7);
+    const kept = hit(cache, 1, 7);
+    cache.add(1, 7, new Uint8Array(BLOCK), { creditMax: 1, mayEvict: true });
+    expect(hit(cache, 1, 7)).toBe(kept);
+    expect(cache.stats()).toMatchObject({ sizeBytes: COST, blockCount: 1 });
+    cache.drop(1);
+    expect(cache.stats()).toMatchObject({ sizeBytes: 0, blockCount: 0 });
+  });
 });

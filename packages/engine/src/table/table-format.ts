@@ -26,10 +26,10 @@ export const LENGTH_END = 1 << 14;
 export const TABLE_INLINE_BYTES_MAX = 8192;
 
 /** Bytes of an entry's tail before an inline value at most: kind and LSN. */
-export const TAIL_HEAD_BYTES_MAX = 9;
+const TAIL_HEAD_BYTES_MAX = 9;
 
 /** Bytes of an entry without value at most: three lengths, the key, and the tail of a pointer. */
-export const ENTRY_FIXED_BYTES_MAX = 3 * 2 + KEY_BYTES_MAX + 1 + 4 * 8;
+const ENTRY_FIXED_BYTES_MAX = 3 * 2 + KEY_BYTES_MAX + 1 + 4 * 8;
 
 assert(
   TAIL_HEAD_BYTES_MAX + TABLE_INLINE_BYTES_MAX < LENGTH_END,

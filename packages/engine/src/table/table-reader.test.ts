@@ -96,6 +96,49 @@ describe('a key', () => {
   });
 });
 
+describe('a table that was just written', () => {
+  it('is read without the device, and says what the device would', async () => {
+    const { tables, meta, cache, reader, get, counters } = setUp();
+    const [disk = new Uint8Array(0)] = tables.bytesOf(meta);
+    const bytes = disk.slice();
+    reader.keepWritten(meta, bytes);
+    // The writer uses its buffer again.
+    bytes.fill(0xff);
+    for (const [key, entry] of rowsOf('k', ROWS)) expect(get(key)).toEqual(entry);
+    expect(get(keyOf('k', ROWS))).toBeUndefined();
+    expect(tables.reads).toEqual([]);
+    expect(cache.stats().missCount).toBe(0);
+    // Each block is exactly the one that a reader without a cache gets.
+    const fresh = new TableReader({ source: tables, cache: new BlockCache(1e7), counters });
+    const index = await fresh.index(meta);
+    expect(await reader.index(meta)).toEqual(index);
+    for (let number = 0; number < blockCountOf(index); number++) {
+      const place = blockPlaceAt(index, number);
+      const kept = reader.cachedBlock(meta, place);
+      expect(kept).toEqual(await fresh.block(meta, place));
+      expect(kept?.buffer.byteLength).toBe(place.sizeBytes);
+    }
+  });
+
+  it('evicts no other block for its data, and takes no more than there is room for', async () => {
+    const limitBytes = 60_000;
+    const { tables, meta, cache, reader, get } = setUp(limitBytes);
+    const other = tables.add(2, rowsOf('o', 500));
+    const key = bytesOfBinaryString(keyOf('o', 250));
+    await reader.get(other, key, hashOfKey(key));
+    const { length } = tables.reads;
+    reader.keepWritten(meta, (tables.bytesOf(meta)[0] as Uint8Array).slice());
+    expect(cache.stats()).toMatchObject({ evictedCount: 0 });
+    expect(cache.stats().sizeBytes).toBeLessThanOrEqual(limitBytes);
+    expect(reader.get(other, key, hashOfKey(key))).toMatchObject({ lsn: 251 });
+    expect(get(keyOf('k', 1))).toMatchObject({ lsn: 2 });
+    expect(tables.reads.length).toBe(length);
+    // The end of its data had no room: that is read.
+    expect(get(keyOf('k', ROWS - 1))).toBeInstanceOf(Promise);
+    expect(await get(keyOf('k', ROWS - 1))).toMatchObject({ lsn: ROWS });
+  });
+});
+
 describe('range deletes', () => {
   it('are read once, decoded once, and there at once from then on', async () => {
     const { reader, meta, tables } = setUp();
