@@ -33,7 +33,7 @@ export interface PreparedBatch {
   readonly operations: readonly PreparedOperation[];
   /** What its records take. */
   readonly bytes: number;
-  /** What its puts are charged with against the usable space. */
+  /** What it is charged with against the usable space: its puts, without what it replaces if that is known. */
   readonly chargeBytes: number;
   readonly spaceClass: SpaceClass;
 }
@@ -116,22 +116,19 @@ export class Admission {
   }
 
   /**
-   * The same with a look at what the batch replaces and deletes. Rejects with `DEVICE_FULL`, and with what
-   * reads of the tree reject with.
+   * The same with a look at what the batch replaces and deletes: it is charged only with what it takes
+   * beside that. Rejects with `DEVICE_FULL`, and with what reads of the tree reject with.
    */
-  async lookForSpace(checked: CheckedBatch, load: () => QueueLoad): Promise<SpaceClass> {
-    const { chargeBytes } = checked;
-    const freedBytes = await this.#freedBytes(checked);
-    if (freedBytes >= chargeBytes) return 'shrink';
-    const netBytes = chargeBytes - freedBytes;
-    if (netBytes <= this.availableBytes(load())) return 'grow';
+  async lookForSpace(checked: CheckedBatch, load: () => QueueLoad): Promise<PreparedBatch> {
+    const chargeBytes = Math.max(0, checked.chargeBytes - (await this.#freedBytes(checked)));
+    if (chargeBytes === 0) return { ...checked, chargeBytes, spaceClass: 'shrink' };
+    const fits = (): boolean => chargeBytes <= this.availableBytes(load());
     // What was overwritten or deleted not long ago may still be taken for live.
-    await this.#options.settle();
-    if (netBytes <= this.availableBytes(load())) return 'grow';
+    if (!fits()) await this.#options.settle();
     // What tables hide of each other takes room until they are merged.
-    await this.#options.makeSpace();
-    if (netBytes <= this.availableBytes(load())) return 'grow';
-    throw this.full(netBytes, load());
+    if (!fits()) await this.#options.makeSpace();
+    if (!fits()) throw this.full(chargeBytes, load());
+    return { ...checked, chargeBytes, spaceClass: 'grow' };
   }
 
   /** What the keys of a batch are charged with now. */

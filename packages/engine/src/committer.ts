@@ -156,10 +156,13 @@ export class Committer {
     this.#lookingBytes += checked.bytes;
     this.#looking = this.#looking.then(async () => {
       try {
-        const known = this.#admission.spaceClassOf(checked, this.#load);
-        const spaceClass = known ?? (await this.#admission.lookForSpace(checked, () => this.#load));
+        const spaceClass = this.#admission.spaceClassOf(checked, this.#load);
+        const prepared =
+          spaceClass === undefined
+            ? await this.#admission.lookForSpace(checked, () => this.#load)
+            : { ...checked, spaceClass };
         if (this.#failure !== undefined) throw this.#failure;
-        this.#enqueue({ ...checked, spaceClass, resolve, reject });
+        this.#enqueue({ ...prepared, resolve, reject });
       } catch (error) {
         reject(error);
       } finally {

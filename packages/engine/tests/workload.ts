@@ -122,7 +122,7 @@ export function drawShape(random: SeededRandom): Shape {
   const segmentPayloadBytes = isLarge ? 256 * KIB : 32 * KIB;
   return {
     segmentPayloadBytes,
-    segmentCount: 12 + random.below(isLarge ? 6 : 24),
+    segmentCount: 14 + random.below(isLarge ? 6 : 22),
     keyCount: 5 + random.below(120),
     valueBytesMax: isLarge ? 128 * KIB : 16 * KIB,
     writerCount: 1 + random.below(6),

@@ -242,7 +242,10 @@ export class Daemon {
 /** Asked of the keys themselves: how many there are the engine may know only about. */
 async function isEmpty(engine: Engine): Promise<boolean> {
   const rows = engine.scan({}, { limit: 1, values: false })[Symbol.asyncIterator]();
-  return (await rows.next()).done === true;
+  const { done } = await rows.next();
+  // A scan that is left hanging keeps all that it may still read from being used again.
+  await rows.return?.();
+  return done === true;
 }
 
 /** Blocks of a file were allocated on purpose: it gets no holes unless somebody asks for them. */
