@@ -109,7 +109,9 @@ describe('a device that lies', () => {
   });
 
   test('is believed if values are not checked', async () => {
-    await expect(tellLies('misdirect', 40, { skipReadChecks: true })).rejects.toThrow(/wrong|lost|resurrected/);
+    await expect(tellLies('misdirect', 40, { skipReadChecks: true })).rejects.toThrow(
+      /wrong|lost|resurrected/,
+    );
   });
 });
 
