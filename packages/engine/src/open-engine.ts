@@ -155,6 +155,9 @@ async function recoverClaimed({
  * Reserves, writes the fence, and makes the slot lead to it.
  *
  * @param settle asked for only when no segment is free: finds out what the replayed entries have replaced.
+ *   What range deletes hide stays charged until the flush takes it off as a whole: too much, never too
+ *   little. Segments that only a range delete has emptied are thus no help here; for the fence alone one
+ *   is kept.
  */
 export async function writeFence(
   opening: Opening,
