@@ -5,6 +5,11 @@
  * seeded with its nonce, and the header names its own place) is the beginning of a group; its records
  * are counted as far as they are whole. Anything else is passed over. Memory is bounded by one read and
  * one group, whatever is found. Read uncached: the writer used another page cache.
+ *
+ * Tables that it wrote are passed over. They say nothing that it had not logged before: a flush writes what
+ * its log holds, a merge what older tables did. So every write that it took is counted by its record, and a
+ * zombie that only merged has taken none. What is found is what is still there: a segment of its own that
+ * it has used again holds its later records alone, as it would without tables.
  */
 import { hasCode, uninitialisedBytes } from '@dozo/base';
 import type { Device } from '@dozo/base';
