@@ -26,7 +26,10 @@ export const SEGMENT_PAYLOAD_BYTES_MAX = 64 * MIB;
 /** Payload of a segment on small devices: two values of 8 MiB. */
 export const SEGMENT_PAYLOAD_BYTES_MIN = 16 * MIB;
 
-/** Payload of a segment that a test may ask for. */
+/**
+ * Payload of a segment that a test may ask for. Below 128 KiB a group, padded to a block, and a checkpoint take
+ * so much of a segment that a device which is filled to the brim may come to a standstill.
+ */
 export const SEGMENT_PAYLOAD_BYTES_FLOOR = 32 * KIB;
 
 /** Segments that a device should have: with fewer, the reserve takes too large a part. */
