@@ -52,7 +52,7 @@ export async function findUses(source: LogSource, chain: readonly Slot[]): Promi
       header === undefined && !isOfTables
         ? await headlessUse(source, segment, chain)
         : headedUse(header, segment, chain);
-    if (found !== undefined) uses.push(found);
+    if (found !== undefined && !isBeyondEnd(found)) uses.push(found);
   }
   uses.sort(
     (left, right) =>
@@ -60,6 +60,13 @@ export async function findUses(source: LogSource, chain: readonly Slot[]): Promi
       right.ordinal - left.ordinal,
   );
   return { uses, nextOrdinal };
+}
+
+/** Whether the claim's log ended before this use: what was begun here was never flushed with success. */
+function isBeyondEnd({ slot, ordinal }: LogUse): boolean {
+  const { logEnd, failedFlush, state } = slot;
+  const isExact = failedFlush !== undefined || state === 'released';
+  return isExact && logEnd !== undefined && ordinal > logEnd.segmentOrdinal;
 }
 
 function headedUse(
