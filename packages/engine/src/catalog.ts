@@ -309,7 +309,7 @@ export class Catalog {
    * @returns what is wrong with them, if anything is; then nothing has changed.
    */
   restoreTables(tables: readonly PlacedTable[]): string | undefined {
-    const levels: TableMeta[][][] = [];
+    const levels: ((TableMeta[] | undefined)[] | undefined)[] = [];
     for (const { level, run, meta } of tables) {
       const runs = (levels[level] ??= []);
       (runs[run] ??= []).push(meta);

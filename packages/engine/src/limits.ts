@@ -125,9 +125,6 @@ export const SCAN_WINDOW_BYTES = 1 * MIB;
 /** Rows that a scan takes from the index at once. */
 export const SCAN_PAGE_ROWS = 256;
 
-/** Blocks of tables that are kept in memory, in bytes with what each costs beside its content. */
-export const BLOCK_CACHE_BYTES_DEFAULT = 64 * MIB;
-
 /** What a cached block takes beside its content. Measured: 320 of heap, 860 of resident memory in all. */
 export const CACHED_BLOCK_OVERHEAD_BYTES = 860;
 
