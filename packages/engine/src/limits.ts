@@ -135,6 +135,18 @@ export const TABLE_READ_AHEAD_BYTES_MAX = 128 * KIB;
 /** Bytes of one read of data blocks for a merge or a verify: as fast as larger ones, and bounded. */
 export const TABLE_RUN_BYTES = 512 * KIB;
 
+/** A look at many keys reads blocks together when the gap between them is at most this. */
+export const STRETCH_GAP_BYTES_MAX = 16 * KIB;
+
+/** Bytes of one such read, unless one block is longer: what is in the page cache is had without waiting. */
+export const STRETCH_BYTES_MAX = 64 * KIB;
+
+/** Such reads that are under way at once: commits of the log wait behind them. */
+export const STRETCHES_AT_ONCE = 32;
+
+/** Keys that a flush asks for together to settle them: less than a millisecond of work. */
+export const SETTLE_NAMES_AT_ONCE = 512;
+
 /** Segments in the reservation of a claim on a device of any size. */
 export const RESERVATION_SEGMENTS_MIN = 4;
 
