@@ -9,6 +9,7 @@
  *   the first line of a program runs.
  * - While little is done V8 makes the young generation as small as it can be. Since it must not grow by
  *   itself, it is looked at now and then, and grows again when there is work.
+ * - After work has ended the heap is collected once more, in the way that empties the pool of pages.
  * - The C library makes an arena for each thread and keeps in it what was freed, as holes between blocks
  *   that live on. Here threads share one, and large buffers are mapped and unmapped one by one.
  *
@@ -18,6 +19,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 import { importKoffi } from './foreign.ts';
 import type { ImportForeign } from './foreign.ts';
@@ -37,6 +39,8 @@ const OBJECTS_PER_LOOK = 4096;
 const YOUNG_LOOK_INTERVAL_MS = 1000;
 /** A process that works so much of the time is one to grow it again for. */
 const BUSY_SHARE = 0.25;
+/** Looks without work after which the pool of pages is emptied: that takes 20 ms or so. */
+const QUIET_LOOKS = 3;
 
 export interface ProcessMemoryOptions {
   /** How often it is looked whether the young generation must grow again, in ms. */
@@ -53,14 +57,7 @@ export async function boundProcessMemory(options: ProcessMemoryOptions = {}): Pr
   const { lookIntervalMs = YOUNG_LOOK_INTERVAL_MS, importForeign = importKoffi } = options;
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`);
   growYoungGeneration();
-  let before = performance.eventLoopUtilization();
-  const look = (): void => {
-    const now = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(now, before);
-    before = now;
-    if (utilization > BUSY_SHARE) growYoungGeneration();
-  };
-  setInterval(look, lookIntervalMs).unref();
+  watchWork(lookIntervalMs);
   try {
     const { default: foreign } = await importForeign();
     const mallopt = foreign.load(null).func('int mallopt(int parameter, int value)');
@@ -70,6 +67,23 @@ export async function boundProcessMemory(options: ProcessMemoryOptions = {}): Pr
   } catch {
     // Another C library, which has nothing like it: it goes on as it is.
   }
+}
+
+/** Looks now and then how much this thread works. */
+function watchWork(lookIntervalMs: number): void {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as (options: object) => void;
+  let before = performance.eventLoopUtilization();
+  let quietLooks = 0;
+  const look = (): void => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, before);
+    before = now;
+    quietLooks = utilization > BUSY_SHARE ? 0 : quietLooks + 1;
+    if (quietLooks === 0) growYoungGeneration();
+    if (quietLooks === QUIET_LOOKS) collect({ type: 'major', flavor: 'last-resort' });
+  };
+  setInterval(look, lookIntervalMs).unref();
 }
 
 /** Bytes that V8 has set aside for young objects in this thread. */

@@ -36,6 +36,14 @@ async function shrinkAndWork(): Promise<number[]> {
   return [before, shrunk, youngGenerationBytes()];
 }
 
+/** What there is after work, and when nothing has been done for some looks. */
+async function rest(): Promise<number[]> {
+  work();
+  const before = residentBytes();
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  return [before - residentBytes()];
+}
+
 /** How much more there is after large buffers came and went between small ones that stay. */
 function leaveHoles(): number[] {
   const kept: Uint8Array[] = [];
@@ -58,11 +66,13 @@ function useLarge(kept: Uint8Array[]): void {
   }
 }
 
-let figures: number[];
-if (action === 'work') {
-  work();
-  figures = [youngGenerationBytes()];
-} else {
-  figures = action === 'shrink' ? await shrinkAndWork() : leaveHoles();
-}
-process.stdout.write(JSON.stringify(figures));
+const actions: Record<string, () => number[] | Promise<number[]>> = {
+  work: () => {
+    work();
+    return [youngGenerationBytes()];
+  },
+  shrink: shrinkAndWork,
+  rest,
+  holes: leaveHoles,
+};
+process.stdout.write(JSON.stringify(await actions[action]?.()));

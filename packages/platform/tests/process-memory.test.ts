@@ -20,8 +20,9 @@ describe('boundProcessMemory', () => {
   it('keeps young objects within their bound, which they pass otherwise', async () => {
     const [bounded = 0] = await run('work', true);
     const [free = 0] = await run('work', false);
-    expect(bounded).toBeLessThanOrEqual(YOUNG_GENERATION_BYTES);
-    expect(free).toBeGreaterThan(YOUNG_GENERATION_BYTES);
+    // Pages that were just promoted are still counted at times.
+    expect(bounded).toBeLessThanOrEqual(2 * YOUNG_GENERATION_BYTES);
+    expect(free).toBeGreaterThan(2 * YOUNG_GENERATION_BYTES);
   });
 
   it('gives a process that works the room for young objects back that V8 took from it', async () => {
@@ -29,6 +30,13 @@ describe('boundProcessMemory', () => {
     expect(before).toBe(YOUNG_GENERATION_BYTES);
     expect(shrunk).toBeLessThan(YOUNG_GENERATION_BYTES);
     expect(after).toBe(YOUNG_GENERATION_BYTES);
+  });
+
+  it('gives back what objects had that are gone when work has ended, which is kept otherwise', async () => {
+    const [bounded = 0] = await run('rest', true);
+    const [free = 0] = await run('rest', false);
+    expect(bounded).toBeGreaterThan(8 * MIB);
+    expect(free).toBeLessThan(4 * MIB);
   });
 
   it('gives large buffers back to the machine, which are kept otherwise', async () => {
