@@ -101,6 +101,17 @@ export const STEP_MS_MAX = 2;
 /** After so long without a write it is looked up what the last ones have replaced, in ms. */
 export const SETTLE_IDLE_MS = 20;
 
+/**
+ * At rest tables may leave so much of their segments empty: a tenth, with what does not fit at the end of
+ * a segment. What is emptied for it is filled to less than four fifths, so that five make four.
+ */
+export const TABLE_HOLES_SHARE = 0.1;
+export const SPARSE_SEGMENT_FILL = 0.8;
+
+/** The tree is at rest when no more than so much was put in so long: in bytes, and in ms. */
+export const REST_PUT_BYTES_MAX = 256 * KIB;
+export const REST_MS = 1000;
+
 /** Keys that are looked up together to settle entries or to find what is live in a segment. */
 export const LOOKUPS_AT_ONCE = 128;
 
