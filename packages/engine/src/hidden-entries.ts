@@ -9,7 +9,8 @@
  * Of an inline value only that it is there is told. Where a table is damaged nothing is known to be
  * hidden.
  */
-import { hasCode, writeBinaryString } from '@dozo/base';
+import { bytesOfBinaryString, hasCode, writeBinaryString } from '@dozo/base';
+import { KEY_BYTES_MAX } from './limits.ts';
 import type { MaybePromise } from './maybe-promise.ts';
 import { isPromise } from './maybe-promise.ts';
 import type { Pace } from './pacer.ts';
@@ -36,44 +37,32 @@ export interface HiddenSources {
 const INLINE = TreeEntry.held(0, '');
 const DELETE = TreeEntry.delete(0);
 
+/** Keys are written here to be hashed. */
+const scratch = new Uint8Array(KEY_BYTES_MAX);
+
 /** What is known so far of some names in ascending order. */
 class Search {
   readonly names: readonly string[];
   readonly found: (TreeEntry | undefined)[];
   readonly isDecided: Uint8Array;
   undecidedCount: number;
-  readonly #keys: Uint8Array;
-  readonly #ends: Uint32Array;
   /** Both halves of the hash of each key. */
   readonly hashes: Int32Array;
 
   constructor(names: readonly string[]) {
     this.names = names;
     this.undecidedCount = names.length;
-    this.found = names.map(() => undefined);
+    this.found = new Array<TreeEntry | undefined>(names.length).fill(undefined);
     this.isDecided = new Uint8Array(names.length);
-    this.#ends = new Uint32Array(names.length);
     this.hashes = new Int32Array(2 * names.length);
-    let sizeBytes = 0;
-    for (const name of names) sizeBytes += name.length;
-    this.#keys = new Uint8Array(sizeBytes);
-    let start = 0;
-    for (const [at, name] of names.entries()) {
-      writeBinaryString(name, this.#keys, start);
-      start += name.length;
-      this.#ends[at] = start;
-    }
-  }
-
-  key(at: number): Uint8Array {
-    const start = at === 0 ? 0 : (this.#ends[at - 1] as number);
-    return this.#keys.subarray(start, this.#ends[at]);
   }
 
   hashAll(): void {
-    for (let at = 0; at < this.names.length; at++) {
-      const key = this.key(at);
-      hashKeyInto(key, key.length, this.hashes, 2 * at);
+    const { names, hashes } = this;
+    for (let at = 0; at < names.length; at++) {
+      const name = names[at] as string;
+      writeBinaryString(name, scratch, 0);
+      hashKeyInto(scratch, name.length, hashes, 2 * at);
     }
   }
 
@@ -178,7 +167,7 @@ async function searchBlocks(
   pacer: Pace,
 ): Promise<void> {
   const index = await now(reader.index(table), pacer);
-  const keys = positions.map((at) => search.key(at));
+  const keys = positions.map((at) => bytesOfBinaryString(search.names[at] as string));
   const numbers = keys.map((key) => findInIndex(index, key));
   const wanted = numbers.filter((number, at) => number >= 0 && number !== numbers[at - 1]);
   const blocks = await now(reader.blocksAt(table, index, wanted), pacer);
