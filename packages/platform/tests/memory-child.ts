@@ -44,28 +44,6 @@ async function rest(): Promise<number[]> {
   return [before - residentBytes()];
 }
 
-/** How much more there is after large buffers came and went between small ones that stay. */
-function leaveHoles(): number[] {
-  const kept: Uint8Array[] = [];
-  // The C library of a process that is not bounded learns from these that such buffers come back.
-  useLarge(kept);
-  collect();
-  const before = residentBytes();
-  useLarge(kept);
-  collect();
-  const after = residentBytes();
-  if (kept.some((bytes) => bytes[0] !== 1)) throw new Error('the small buffers are not there');
-  return [after - before];
-}
-
-function useLarge(kept: Uint8Array[]): void {
-  const large: Uint8Array[] = [];
-  for (let count = 0; count < 64; count++) {
-    kept.push(new Uint8Array(4000).fill(1));
-    large.push(new Uint8Array(2 ** 20).fill(1));
-  }
-}
-
 const actions: Record<string, () => number[] | Promise<number[]>> = {
   work: () => {
     work();
@@ -73,6 +51,5 @@ const actions: Record<string, () => number[] | Promise<number[]>> = {
   },
   shrink: shrinkAndWork,
   rest,
-  holes: leaveHoles,
 };
 process.stdout.write(JSON.stringify(await actions[action]?.()));

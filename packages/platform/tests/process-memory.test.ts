@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 
-import { YOUNG_GENERATION_BYTES } from '../src/limits.ts';
+import type { ImportForeign } from '../src/foreign.ts';
+import { MAPPED_BUFFER_BYTES_MIN, YOUNG_GENERATION_BYTES } from '../src/limits.ts';
 import { boundProcessMemory } from '../src/process-memory.ts';
 
 const CHILD = join(import.meta.dirname, 'memory-child.ts');
@@ -39,11 +40,17 @@ describe('boundProcessMemory', () => {
     expect(free).toBeLessThan(4 * MIB);
   });
 
-  it('gives large buffers back to the machine, which are kept otherwise', async () => {
-    const [bounded = 0] = await run('holes', true);
-    const [free = 0] = await run('holes', false);
-    expect(bounded).toBeLessThan(16 * MIB);
-    expect(free).toBeGreaterThan(32 * MIB);
+  it('tells the C library to share an arena, and to map large buffers one by one', async () => {
+    const settings = new Map<unknown, unknown>();
+    const mallopt = (parameter: unknown, value: unknown): Map<unknown, unknown> =>
+      settings.set(parameter, value);
+    const library = { load: () => ({ func: () => mallopt }) };
+    const importForeign = (() => Promise.resolve({ default: library })) as unknown as ImportForeign;
+    await boundProcessMemory({ importForeign });
+    // M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h.
+    expect(settings.get(-8)).toBe(1);
+    expect(settings.get(-3)).toBe(MAPPED_BUFFER_BYTES_MIN);
+    expect(settings.get(-1)).toBe(MAPPED_BUFFER_BYTES_MIN);
   });
 
   it('goes on where the C library cannot be called', async () => {
