@@ -149,8 +149,8 @@ export const TABLE_RUN_BYTES = 512 * KIB;
 /** A look at many keys reads blocks together when the gap between them is at most this. */
 export const STRETCH_GAP_BYTES_MAX = 16 * KIB;
 
-/** Bytes of one such read, unless one block is longer: what is in the page cache is had without waiting. */
-export const STRETCH_BYTES_MAX = 64 * KIB;
+/** Bytes of one such read, unless one block is longer: had from the page cache at once, into a buffer of the heap. */
+export const STRETCH_BYTES_MAX = 48 * KIB;
 
 /** Such reads that are under way at once: commits of the log wait behind them. */
 export const STRETCHES_AT_ONCE = 32;
