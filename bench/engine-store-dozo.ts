@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatDevice, openEngine } from '@dozo/engine';
 import {
+  boundProcessMemory,
   createDeviceFile,
   openFileDevice,
   openSystemClock,
@@ -20,6 +21,9 @@ const BLOCK_BYTES = 4096;
  * written once: the first write of a block costs more, and happens once in the life of a disk.
  */
 export async function openDozo(options: StoreOptions): Promise<BenchStore> {
+  // Both as `dozo up` does.
+  await boundProcessMemory();
+  const compute = new WorkerCompute();
   const path = join(options.directory, 'device');
   const [clock, random] = [await openSystemClock(), new SystemRandom()];
   const isNew = !existsSync(path);
@@ -30,8 +34,6 @@ export async function openDozo(options: StoreOptions): Promise<BenchStore> {
   const { pid, ...identity } = readHostIdentity();
   const holder = { ...identity, processId: pid, softwareVersion: 'bench' };
   const { cacheBytes } = options;
-  // As `dozo up` does.
-  const compute = new WorkerCompute();
   const engine = await openEngine({ ...{ cacheBytes, compute }, device, clock, random, holder });
   return {
     put: (entries) => engine.apply(entries.map((entry) => ({ kind: 'put', ...entry }))),

@@ -7,6 +7,7 @@ import {
   bytesOfHex,
   compareBytes,
   concatBytes,
+  copyOfBytes,
   equalBytes,
   hexOfBytes,
   isExactInteger,
@@ -129,5 +130,33 @@ describe('binary strings', () => {
     expect(text.charCodeAt(155)).toBe(255);
     expect(() => binaryStringOf(bytes, 5, 10_001)).toThrow('outside');
     expect(() => writeBinaryString(text, bytes, 9_000)).toThrow('no room');
+  });
+});
+
+describe('copies', () => {
+  it('are the same bytes, in no memory of another one', () => {
+    const sources = Array.from({ length: 300 }, (_, at) => new Uint8Array((at * 7) % 700).fill(at));
+    const copies = sources.map(copyOfBytes);
+    for (const [at, copy] of copies.entries()) {
+      expect(copy).toEqual(sources[at]);
+      expect(Object.getPrototypeOf(copy)).toBe(Uint8Array.prototype);
+    }
+    for (const copy of copies) copy.fill(255);
+    for (const [at, source] of sources.entries())
+      expect(source.every((byte) => byte === at % 256)).toBe(true);
+    for (const copy of copies) expect(copy.every((byte) => byte === 255)).toBe(true);
+    for (const [at, copy] of copies.entries()) copy.fill(at);
+    for (const [at, copy] of copies.entries())
+      expect(copy.every((byte) => byte === at % 256)).toBe(true);
+  });
+
+  it('cannot be taken away from each other by a transfer', () => {
+    const [first, second] = [
+      copyOfBytes(new Uint8Array(9).fill(1)),
+      copyOfBytes(new Uint8Array(9).fill(2)),
+    ];
+    expect(first.buffer).toBe(second.buffer);
+    expect(() => structuredClone(first, { transfer: [first.buffer as ArrayBuffer] })).toThrow();
+    expect(second).toEqual(new Uint8Array(9).fill(2));
   });
 });

@@ -22,6 +22,28 @@ export function uninitialisedBytes(sizeBytes: number): Uint8Array {
   return new Uint8Array(buffer, byteOffset, sizeBytes);
 }
 
+/** Copies up to this length share memory: one of 100 bytes on its own costs 440 ns and 300 bytes of heap. */
+const SHARED_COPY_BYTES_MAX = 512;
+/** What copies share; a part of Node's own pool, so that nobody can transfer it away. */
+const SHARED_BYTES = 4000;
+
+let shared: Uint8Array<ArrayBuffer> | undefined;
+let sharedEnd = 0;
+
+/** A copy for whoever may change it or keep it: a short one lies in memory that other copies lie in too. */
+export function copyOfBytes(bytes: Uint8Array): Uint8Array {
+  const { length } = bytes;
+  if (nativeBuffer === undefined || length > SHARED_COPY_BYTES_MAX) return new Uint8Array(bytes);
+  if (shared === undefined || sharedEnd + length > SHARED_BYTES) {
+    shared = nativeBuffer.allocUnsafe(SHARED_BYTES);
+    sharedEnd = 0;
+  }
+  const copy = new Uint8Array(shared.buffer, shared.byteOffset + sharedEnd, length);
+  sharedEnd += length;
+  copy.set(bytes);
+  return copy;
+}
+
 /** 2^53: integers at or above it are not exact as a `number`. */
 const INTEGER_END = 2 ** 53;
 const TWO_TO_32 = 2 ** 32;

@@ -8,6 +8,7 @@ export {
   bytesOfHex,
   compareBytes,
   concatBytes,
+  copyOfBytes,
   equalBytes,
   hexOfBytes,
   isExactInteger,

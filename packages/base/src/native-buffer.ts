@@ -6,6 +6,8 @@
  */
 interface NativeBuffer {
   readonly allocUnsafeSlow: (sizeBytes: number) => Uint8Array<ArrayBuffer>;
+  /** Below half of Node's pool the memory is a part of it, which cannot be transferred to another thread. */
+  readonly allocUnsafe: (sizeBytes: number) => Uint8Array<ArrayBuffer>;
   readonly compare: (left: Uint8Array, right: Uint8Array) => number;
   readonly prototype: {
     readonly latin1Slice: (this: Uint8Array, start: number, end: number) => string;

@@ -22,6 +22,8 @@ export interface CommandContext {
   /** Rejects with `KERNEL_CALLS_UNAVAILABLE`. */
   readonly openClock: () => Promise<Clock>;
   readonly random: Random;
+  /** Keeps the memory of this process small, for one that stays. */
+  readonly boundMemory: () => Promise<void>;
   readonly signals: SignalSource;
   /** Tells a bug just before the process ends of it; a daemon puts its log here. */
   readonly bugs: { report: (error: unknown) => void };

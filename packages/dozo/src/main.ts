@@ -4,7 +4,7 @@
  */
 import { createInterface } from 'node:readline/promises';
 
-import { openSystemClock, SystemRandom } from '@dozo/platform';
+import { boundProcessMemory, openSystemClock, SystemRandom } from '@dozo/platform';
 
 import type { CommandContext } from './command-context.ts';
 import { EXIT_BUG, exitStatusOf } from './exit-codes.ts';
@@ -62,6 +62,7 @@ function realContext(): CommandContext {
     ask: process.stdin.isTTY && process.stderr.isTTY ? askOnTerminal : undefined,
     openClock: openSystemClock,
     random: new SystemRandom(),
+    boundMemory: boundProcessMemory,
     signals: {
       on: (signal, listener) => process.on(signal, listener),
       off: (signal, listener) => process.off(signal, listener),

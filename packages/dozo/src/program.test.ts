@@ -24,6 +24,7 @@ async function run(...args: string[]): Promise<Outcome> {
     errorOutput: { write: (text) => (errors += text) },
     ask: undefined,
     openClock: never,
+    boundMemory: never,
     random: new SeededRandom(1),
     signals: { on: never, off: never, exit: never },
     bugs: { report: never },

@@ -23,6 +23,7 @@ export async function dozo(args: readonly string[], world: World = {}): Promise<
     errorOutput: { write: (text) => (errors += text) },
     ask: undefined,
     openClock: openSystemClock,
+    boundMemory: () => Promise.resolve(),
     random: new SystemRandom(),
     signals: { on: () => undefined, off: () => undefined, exit: () => undefined },
     bugs: { report: (error) => (errors += `BUG ${String(error)}`) },

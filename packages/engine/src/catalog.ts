@@ -203,7 +203,22 @@ export class Catalog {
   settle(name: string, entry: TreeEntry, hidden: TreeEntry | undefined): void {
     if (entry.shadowOrdinal !== SHADOW_UNKNOWN) return;
     const generation = this.#generationOf(name, entry);
-    if (generation === undefined) return;
+    if (generation !== undefined) this.#settleIn(generation, name, entry, hidden);
+  }
+
+  /** The same for an entry of the memtable that is being flushed, which does not change any more. */
+  settleFlushing(name: string, entry: TreeEntry, hidden: TreeEntry | undefined): void {
+    const generation = this.#flushing;
+    assert(generation !== undefined, 'no memtable is being flushed');
+    if (entry.shadowOrdinal === SHADOW_UNKNOWN) this.#settleIn(generation, name, entry, hidden);
+  }
+
+  #settleIn(
+    generation: Generation,
+    name: string,
+    entry: TreeEntry,
+    hidden: TreeEntry | undefined,
+  ): void {
     const before = contributionOf(entry);
     if (hidden === undefined || hidden.kind === ENTRY_DELETE) {
       entry.shadowOrdinal = SHADOW_NONE;

@@ -96,9 +96,7 @@ export class TreeIndex<Entry extends object> implements KeyIndex<Entry> {
   }
 
   set(key: string, entry: Entry): Entry | undefined {
-    const path: Inner<Entry>[] = [];
-    const slots: number[] = [];
-    const leaf = this.#descend(key, path, slots);
+    const leaf = this.#leafFor(key);
     const at = lowerBound(leaf.keys, key);
     if (leaf.keys[at] === key) {
       const before = leaf.entries[at];
@@ -108,7 +106,12 @@ export class TreeIndex<Entry extends object> implements KeyIndex<Entry> {
     leaf.keys.splice(at, 0, key);
     leaf.entries.splice(at, 0, entry);
     this.#size++;
-    if (leaf.itemCount > NODE_ITEMS_MAX) this.#split(leaf, path, slots);
+    if (leaf.itemCount > NODE_ITEMS_MAX) {
+      // The way there is needed once in many times.
+      const path: Inner<Entry>[] = [];
+      const slots: number[] = [];
+      this.#split(this.#descend(key, path, slots), path, slots);
+    }
     return undefined;
   }
 
@@ -164,6 +167,19 @@ export class TreeIndex<Entry extends object> implements KeyIndex<Entry> {
   }
 
   /** The leaf for a key, with it and all nodes above it made our own. */
+  #leafFor(key: string): Leaf<Entry> {
+    let node = this.#own(this.#root);
+    this.#root = node;
+    while (node instanceof Inner) {
+      const slot = childSlot(node, key);
+      const child = this.#own(node.children[slot] as Node<Entry>);
+      if (child !== node.children[slot]) node.children[slot] = child;
+      node = child;
+    }
+    return node;
+  }
+
+  /** The same, with the way there. */
   #descend(key: string, path: Inner<Entry>[], slots: number[]): Leaf<Entry> {
     let node = this.#own(this.#root);
     this.#root = node;

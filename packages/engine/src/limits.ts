@@ -104,6 +104,17 @@ export const STEP_MS_MAX = 2;
 /** After so long without a write it is looked up what the last ones have replaced, in ms. */
 export const SETTLE_IDLE_MS = 20;
 
+/**
+ * At rest tables may leave so much of their segments empty: a tenth, with what does not fit at the end of
+ * a segment. What is emptied for it is filled to less than four fifths, so that five make four.
+ */
+export const TABLE_HOLES_SHARE = 0.1;
+export const SPARSE_SEGMENT_FILL = 0.8;
+
+/** The tree is at rest when no more than so much was put in so long: in bytes, and in ms. */
+export const REST_PUT_BYTES_MAX = 256 * KIB;
+export const REST_MS = 1000;
+
 /** Keys that are looked up together to settle entries or to find what is live in a segment. */
 export const LOOKUPS_AT_ONCE = 128;
 
@@ -134,6 +145,18 @@ export const TABLE_READ_AHEAD_BYTES_MAX = 128 * KIB;
 
 /** Bytes of one read of data blocks for a merge or a verify: as fast as larger ones, and bounded. */
 export const TABLE_RUN_BYTES = 512 * KIB;
+
+/** A look at many keys reads blocks together when the gap between them is at most this. */
+export const STRETCH_GAP_BYTES_MAX = 16 * KIB;
+
+/** Bytes of one such read, unless one block is longer: had from the page cache at once, into a buffer of the heap. */
+export const STRETCH_BYTES_MAX = 48 * KIB;
+
+/** Such reads that are under way at once: commits of the log wait behind them. */
+export const STRETCHES_AT_ONCE = 32;
+
+/** Keys that a flush asks for together to settle them: less than a millisecond of work. */
+export const SETTLE_NAMES_AT_ONCE = 512;
 
 /** Segments in the reservation of a claim on a device of any size. */
 export const RESERVATION_SEGMENTS_MIN = 4;

@@ -9,7 +9,7 @@
 import { hasCode } from '@dozo/base';
 import type { Catalog, Generation, RangeShadows } from './catalog.ts';
 import type { IndexRow } from './key-index.ts';
-import { LOOKUPS_AT_ONCE } from './limits.ts';
+import { LOOKUPS_AT_ONCE, SETTLE_NAMES_AT_ONCE } from './limits.ts';
 import { isPromise } from './maybe-promise.ts';
 import type { Pace } from './pacer.ts';
 import { recordBytesOf } from './record.ts';
@@ -21,7 +21,8 @@ import type { TreeAccess } from './tree-access.ts';
 
 export interface SettlerOptions {
   readonly catalog: Catalog;
-  readonly tree: Pick<TreeAccess, 'below'>;
+  /** Without `hiddenBelow` keys are looked up one by one: where tables are damaged, and not through a cache. */
+  readonly tree: Pick<TreeAccess, 'below'> & Partial<Pick<TreeAccess, 'hiddenBelow'>>;
   readonly pacer: Pace;
   readonly switches?: TestSwitches;
 }
@@ -68,9 +69,18 @@ export class Settler {
     names: readonly string[],
     mayGoOn: () => boolean,
   ): Promise<boolean> {
+    const { memtable } = generation;
     for (let at = 0; at < names.length; at += LOOKUPS_AT_ONCE) {
       if (!mayGoOn()) return false;
-      await this.#settleSome(generation, names.slice(at, at + LOOKUPS_AT_ONCE));
+      const rows: IndexRow<TreeEntry>[] = [];
+      let before: string | undefined;
+      for (const key of names.slice(at, at + LOOKUPS_AT_ONCE)) {
+        const entry = memtable.get(key);
+        // A name may be listed twice.
+        if (entry !== undefined && key !== before) rows.push({ key, entry });
+        before = key;
+      }
+      await this.#settleRows(generation, rows);
       await this.#options.pacer.pause();
     }
     return true;
@@ -80,13 +90,10 @@ export class Settler {
   async #settleAll(generation: Generation, mayGoOn: () => boolean): Promise<boolean> {
     let from = '';
     while (mayGoOn()) {
-      const rows = generation.memtable.rows({ from, reverse: false }, LOOKUPS_AT_ONCE);
+      const rows = generation.memtable.rows({ from, reverse: false }, SETTLE_NAMES_AT_ONCE);
       const last = rows.at(-1);
       if (last === undefined) return true;
-      await this.#settleSome(
-        generation,
-        rows.map(({ key }) => key),
-      );
+      await this.#settleRows(generation, rows);
       from = `${last.key}\0`;
       await this.#options.pacer.pause();
     }
@@ -121,17 +128,40 @@ export class Settler {
     return { keyCount, pointers };
   }
 
-  async #settleSome(generation: Generation, names: readonly string[]): Promise<void> {
+  /** Settles rows that the memtable has now, in key order. */
+  async #settleRows(generation: Generation, rows: readonly IndexRow<TreeEntry>[]): Promise<void> {
+    // What a range delete covers is settled with it.
+    const unsettled = rows.filter(
+      ({ entry }) => entry.shadowOrdinal === SHADOW_UNKNOWN && entry !== COVERED,
+    );
+    if (unsettled.length === 0) return;
+    const { catalog, tree, pacer } = this.#options;
+    if (tree.hiddenBelow === undefined) return this.#settleOneByOne(generation, unsettled);
+    // Then what was read of the memtable stays true while this waits.
+    const isFrozen = generation === catalog.flushing;
+    const epoch = catalog.segments.enter(true);
+    try {
+      const names = unsettled.map(({ key }) => key);
+      const hidden = await tree.hiddenBelow(generation, names, pacer);
+      for (const [at, { key, entry }] of unsettled.entries()) {
+        if (isFrozen) catalog.settleFlushing(key, entry, hidden[at]);
+        else this.#settleNow(generation, key, hidden[at]);
+      }
+    } finally {
+      catalog.segments.leave(epoch, true);
+    }
+  }
+
+  async #settleOneByOne(
+    generation: Generation,
+    rows: readonly IndexRow<TreeEntry>[],
+  ): Promise<void> {
     const { catalog } = this.#options;
-    const { memtable } = generation;
     const view = this.#options.tree.below(generation);
     const epoch = catalog.segments.enter(true);
     try {
       const waiting: Promise<void>[] = [];
-      for (const name of names) {
-        const entry = memtable.get(name);
-        // What a range delete covers is settled with it.
-        if (entry?.shadowOrdinal !== SHADOW_UNKNOWN || entry === COVERED) continue;
+      for (const { key: name, entry } of rows) {
         const hidden = view.get(name);
         if (isPromise(hidden)) waiting.push(this.#settleLater(generation, name, hidden));
         else catalog.settle(name, entry, hidden);
@@ -143,14 +173,17 @@ export class Settler {
   }
 
   async #settleLater(
-    { memtable }: Generation,
+    generation: Generation,
     name: string,
     hidden: Promise<TreeEntry | undefined>,
   ): Promise<void> {
-    const found = await unlessDamaged(hidden);
-    // Another one may have taken its place meanwhile, which hides the same and is in no list.
+    this.#settleNow(generation, name, await unlessDamaged(hidden));
+  }
+
+  /** Another entry may have taken its place meanwhile, which hides the same and is in no list. */
+  #settleNow({ memtable }: Generation, name: string, hidden: TreeEntry | undefined): void {
     const entry = memtable.get(name);
-    if (entry !== undefined && entry !== COVERED) this.#options.catalog.settle(name, entry, found);
+    if (entry !== undefined && entry !== COVERED) this.#options.catalog.settle(name, entry, hidden);
   }
 }
 

@@ -1,8 +1,10 @@
 /** How everybody gets at the tree: tables of the device through one cache, and views over the catalog. */
 import type { Catalog, Generation } from './catalog.ts';
 import type { Counters } from './counters.ts';
+import { findHidden } from './hidden-entries.ts';
 import type { LogSource } from './log-walk.ts';
 import type { MaybePromise } from './maybe-promise.ts';
+import type { Pace } from './pacer.ts';
 import { BlockCache } from './table/block-cache.ts';
 import type { TableMeta } from './table/table-meta.ts';
 import { TableReader } from './table/table-reader.ts';
@@ -68,6 +70,18 @@ export class TreeAccess {
     const memtables = [active.memtable.snapshot()];
     if (flushing !== undefined) memtables.push(flushing.memtable.snapshot());
     return new TreeView({ memtables, version, lookup, breathe: this.#breathe });
+  }
+
+  /** What names, in ascending order, have below a generation: see `hidden-entries.ts`. */
+  hiddenBelow(
+    generation: Generation,
+    names: readonly string[],
+    pacer: Pace,
+  ): Promise<readonly (TreeEntry | undefined)[]> {
+    const { active, flushing, version } = this.#catalog;
+    const isAbove = generation === active && flushing !== undefined;
+    const memtables = isAbove ? [flushing.memtable] : [];
+    return findHidden({ memtables, version, reader: this.tables }, names, pacer);
   }
 
   /** What lies below a generation. */

@@ -7,6 +7,9 @@
  * the active memtable is full while the last one is still being flushed, and when level 0 has become so
  * long that reads would suffer.
  *
+ * When there is nothing to compact and little is written, tables are gathered out of segments that have
+ * become sparse: see `sparse-tables.ts`. That copies no more than flushes and compactions have written.
+ *
  * The first error ends the engine, but for damage: a table that cannot be read stays as it is, its job is
  * not tried again before the next start, and everything else goes on.
  */
@@ -18,13 +21,15 @@ import type { Counters } from './counters.ts';
 import { EngineError } from './errors.ts';
 import { flushMemtable } from './flush-job.ts';
 import type { TableJobOptions } from './flush-job.ts';
+import { segmentCapacityOf } from './geometry.ts';
 import type { Geometry } from './geometry.ts';
-import { LEVEL_ZERO_RUNS_STALL, SETTLE_IDLE_MS } from './limits.ts';
+import { LEVEL_ZERO_RUNS_STALL, REST_MS, REST_PUT_BYTES_MAX, SETTLE_IDLE_MS } from './limits.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { Maintenance, TreeWork } from './maintenance.ts';
 import { Pacer } from './pacer.ts';
 import type { Settler } from './settler.ts';
 import { neededSegments } from './space.ts';
+import { sparsestTableSegment } from './sparse-tables.ts';
 import { moveTables } from './table-mover.ts';
 import type { TableSpace } from './table-space.ts';
 import type { TableMeta } from './table/table-meta.ts';
@@ -64,6 +69,14 @@ export class TreeKeeper implements TreeWork {
   #work: Promise<void> | undefined;
   #settling: Promise<void> | undefined;
   #idleTimer: Timer | undefined;
+  #restTimer: Timer | undefined;
+  /** Little was put in the time before the last look; and since then, if that is still so. */
+  #isAtRest = false;
+  #putBytesAtLook = 0;
+  /** `Catalog.generation` in which tables were as close together as they should be. */
+  #gatheredGeneration = -1;
+  /** Bytes of tables that may still be gathered. */
+  #gatherBytesMax: number;
   #isFlushWanted = false;
   #isSpaceWanted = false;
   #moveWanted: number | undefined;
@@ -80,6 +93,7 @@ export class TreeKeeper implements TreeWork {
     this.#options = options;
     this.#picker = new CompactionPicker(options.settings.compaction);
     this.#logBytesAtRotation = -options.log.replayBytes;
+    this.#gatherBytesMax = options.catalog.version.sizeBytes;
   }
 
   /** Who writes checkpoints. Said once, before {@link look}. */
@@ -265,6 +279,7 @@ export class TreeKeeper implements TreeWork {
   async end(): Promise<void> {
     this.#isEnded = true;
     this.#idleTimer?.cancel();
+    this.#restTimer?.cancel();
     this.#options.space.look();
     await Promise.all([this.#flush, this.#work, this.#settling?.catch(() => undefined)]);
     this.#tell();
@@ -302,6 +317,7 @@ export class TreeKeeper implements TreeWork {
     const tables = await flushMemtable({ ...this.#jobOptions(), settler }, generation);
     counters.memtableBytesFlushed += generation.memtable.dataBytes;
     counters.flushBytesWritten += sizeBytesOf(tables);
+    this.#gatherBytesMax += sizeBytesOf(tables);
   }
 
   #beginWork(): void {
@@ -315,7 +331,10 @@ export class TreeKeeper implements TreeWork {
     if (this.#isCompactionBroken) return;
     if (this.#upperBytes() <= this.#spaceBytesMin()) this.#isSpaceWanted = false;
     const job = this.#picker.pick(catalog.version, this.#isSpaceWanted);
-    if (job === undefined) return;
+    if (job === undefined) {
+      this.#gather();
+      return;
+    }
     const possible = this.#hasRoomFor(job) ? job : this.#smallJob();
     if (possible !== undefined) this.#runWork(this.#compact(possible));
   }
@@ -374,8 +393,45 @@ export class TreeKeeper implements TreeWork {
         : catalog.version.withChange({ add: [{ level: job.outputLevel, tables }], remove });
     catalog.installChange(version, job.isMove ? [] : inputs);
     counters.compactionCount++;
-    if (!job.isMove) counters.compactionBytesWritten += sizeBytesOf(tables);
-    if (!job.isMove) for (const number of remove) cache.drop(number);
+    if (job.isMove) return;
+    counters.compactionBytesWritten += sizeBytesOf(tables);
+    this.#gatherBytesMax += sizeBytesOf(tables);
+    for (const number of remove) cache.drop(number);
+  }
+
+  /** At rest, has a sparse segment emptied. */
+  #gather(): void {
+    const { catalog, geometry } = this.#options;
+    const { generation, segments } = catalog;
+    if (this.#restTimer !== undefined || this.#gatheredGeneration === generation) return;
+    // Where room is short, maintenance says what is emptied.
+    const spareCount = neededSegments('grow') + Math.ceil(geometry.segmentCount / 8);
+    if (segments.availableCount <= spareCount) return;
+    const sparse = sparsestTableSegment(catalog, segmentCapacityOf(geometry));
+    if (sparse === undefined || sparse.tableBytes > this.#gatherBytesMax) {
+      this.#gatheredGeneration = generation;
+      return;
+    }
+    if (!this.#isAtRest || !this.#isLittlePut) {
+      this.#watchForRest();
+      return;
+    }
+    this.#gatherBytesMax -= sparse.tableBytes;
+    this.#runWork(this.#moveTables(sparse.segment));
+  }
+
+  #watchForRest(): void {
+    const { clock, counters } = this.#options;
+    this.#putBytesAtLook = counters.bytesAccepted;
+    this.#restTimer = clock.startTimer(REST_MS, () => {
+      this.#restTimer = undefined;
+      this.#isAtRest = this.#isLittlePut;
+      this.look();
+    });
+  }
+
+  get #isLittlePut(): boolean {
+    return this.#options.counters.bytesAccepted - this.#putBytesAtLook <= REST_PUT_BYTES_MAX;
   }
 
   async #moveTables(segment: number): Promise<void> {

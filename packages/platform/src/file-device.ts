@@ -47,6 +47,8 @@ export class FileDevice implements Device {
   readonly #direct: DirectFile | undefined;
   #runningCount = 0;
   #cachedReadsOfTurn = 0;
+  /** Resolves when {@link #cachedReadsOfTurn} begins anew. */
+  #nextTurn: Promise<void> | undefined;
   #whenIdle: (() => void) | undefined;
   #closed: Promise<void> | undefined;
 
@@ -85,7 +87,8 @@ export class FileDevice implements Device {
     this.#begin('read');
     try {
       this.#checkRange('read', offset, into.length);
-      if (this.#readCached(offset, into)) return;
+      const isDone = this.#readCached(offset, into);
+      if (typeof isDone === 'boolean' ? isDone : await isDone) return;
       await this.#readAll(offset, into);
     } catch (error) {
       throw this.#failure('read', offset, error);
@@ -227,15 +230,30 @@ export class FileDevice implements Device {
     await closeFile(this.#parts.descriptor);
   }
 
-  #readCached(offset: number, into: Uint8Array): boolean {
+  /** At once, or in the next turn where this one has had its share: that is cheaper than a pool thread. */
+  #readCached(offset: number, into: Uint8Array): boolean | Promise<boolean> {
     if (into.length > CACHED_READ_BYTES_MAX || into.length === 0) return false;
+    if (this.#cachedReadsOfTurn >= CACHED_READS_PER_TURN_MAX) return this.#readInTurn(offset, into);
+    this.#nextTurn ??= this.#turn();
+    this.#cachedReadsOfTurn++;
+    return this.#parts.kernel.readCached(this.#parts.descriptor, offset, into);
+  }
+
+  async #readInTurn(offset: number, into: Uint8Array): Promise<boolean> {
+    await this.#nextTurn;
+    // Others may have been faster: then a pool thread reads, and nobody waits for ever.
     if (this.#cachedReadsOfTurn >= CACHED_READS_PER_TURN_MAX) return false;
-    if (this.#cachedReadsOfTurn++ === 0) {
+    return this.#readCached(offset, into);
+  }
+
+  #turn(): Promise<void> {
+    return new Promise((resolve) => {
       setImmediate(() => {
         this.#cachedReadsOfTurn = 0;
+        this.#nextTurn = undefined;
+        resolve();
       });
-    }
-    return this.#parts.kernel.readCached(this.#parts.descriptor, offset, into);
+    });
   }
 
   /**

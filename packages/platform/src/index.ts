@@ -15,6 +15,7 @@ export { isOnLocalFileSystem, openFileDevice } from './open-file-device.ts';
 export type { OpenFileDeviceOptions } from './open-file-device.ts';
 export { loadProcessCalls } from './process-calls.ts';
 export type { EndedChild, ProcessCalls, ProcessEnd } from './process-calls.ts';
+export { boundProcessMemory } from './process-memory.ts';
 export { openSystemClock } from './system-clock.ts';
 export { SystemRandom } from './system-random.ts';
 export { TcpNetwork } from './tcp-network.ts';

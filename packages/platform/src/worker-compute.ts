@@ -20,6 +20,7 @@ import {
   WORKER_HEAP_MIB_MAX,
   WORKER_LOSSES_MAX,
   WORKER_TASKS_MAX,
+  WORKER_YOUNG_HEAP_MIB_MAX,
 } from './limits.ts';
 
 export interface WorkerComputeOptions {
@@ -152,7 +153,10 @@ class ComputeWorker {
     const entry = `./compute-worker${extname(import.meta.filename)}`;
     this.#worker = new Worker(new URL(entry, import.meta.url), {
       name: 'dozo-compute',
-      resourceLimits: { maxOldGenerationSizeMb: heapMibMax },
+      resourceLimits: {
+        maxOldGenerationSizeMb: heapMibMax,
+        maxYoungGenerationSizeMb: WORKER_YOUNG_HEAP_MIB_MAX,
+      },
     });
     this.#worker.on('message', (response: TaskResponse) => {
       this.#settle(response);

@@ -21,6 +21,7 @@ export async function runUp(context: CommandContext, options: UpOptions): Promis
   const settings = readUpSettings(options, context.environment);
   // Said before anything is made, not after.
   credentialsFromEnvironment(context.environment);
+  await context.boundMemory();
   const clock = await context.openClock();
   const format = chooseFormat(options.logFormat, context.errorOutput.isTTY ?? false);
   const log = createLog({ level: options.logLevel, format, color: format === 'human', clock });

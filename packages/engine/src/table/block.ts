@@ -9,9 +9,26 @@
 import { assert, binaryStringOf, readUint16 } from '@dozo/base';
 import type { TreeEntry } from '../tree/tree-entry.ts';
 import { EntryReader, entriesEndOf, entryOfTail } from './entry-reader.ts';
+import { LENGTH_END } from './table-format.ts';
 
 /** The entry of `key` in a block, deletes too; undefined when the block has none. */
 export function findInBlock(block: Uint8Array, key: Uint8Array): TreeEntry | undefined {
+  const tail = tailInBlock(block, key);
+  if (tail < 0) return undefined;
+  const start = tailStartOf(tail);
+  return entryOfTail(block, start, start + (tail % LENGTH_END));
+}
+
+/** Where a tail that {@link tailInBlock} has found begins. */
+export function tailStartOf(tail: number): number {
+  return Math.floor(tail / LENGTH_END);
+}
+
+/**
+ * Where the tail of the entry of `key` lies in a block: its start times `LENGTH_END`, plus its length. One
+ * number, so that nothing is allocated; -1 when the block has no such entry.
+ */
+export function tailInBlock(block: Uint8Array, key: Uint8Array): number {
   const end = entriesEndOf(block, 0, block.length);
   const keyBytes = key.length;
   let at = restartBefore(block, end, key);
@@ -26,7 +43,7 @@ export function findInBlock(block: Uint8Array, key: Uint8Array): TreeEntry | und
     if (tailBytes >= 128) tailBytes = (tailBytes & 127) | ((block[at++] as number) << 7);
     // An entry that shares less differs from the one before where that is the same as the key, and
     // entries ascend: it is greater. One that shares more differs from the key as that one does.
-    if (shared < match) return undefined;
+    if (shared < match) return -1;
     const tailStart = at + unshared;
     if (shared === match) {
       while (at < tailStart && match < keyBytes && block[at] === key[match]) {
@@ -34,14 +51,14 @@ export function findInBlock(block: Uint8Array, key: Uint8Array): TreeEntry | und
         match++;
       }
       if (at === tailStart) {
-        if (match === keyBytes) return entryOfTail(block, tailStart, tailStart + tailBytes);
+        if (match === keyBytes) return tailStart * LENGTH_END + tailBytes;
       } else if (match === keyBytes || (block[at] as number) > (key[match] as number)) {
-        return undefined;
+        return -1;
       }
     }
     at = tailStart + tailBytes;
   }
-  return undefined;
+  return -1;
 }
 
 /** A place in a block: on an entry, or on none. */

@@ -128,10 +128,15 @@ export function encodeFilter(hashes: readonly Int32Array[], seed: number): Uint8
 
 /** Whether a key with this hash may be in the table; false is certain. */
 export function mayContain(filter: Uint8Array, hash: KeyHash): boolean {
+  return mayContainHash(filter, hash.low, hash.high);
+}
+
+/** The same with the two halves of the hash. */
+export function mayContainHash(filter: Uint8Array, low: number, high: number): boolean {
   const lineCount = Math.floor((filter.length - CHECKSUM_BYTES) / LINE_BYTES);
   if (lineCount <= 0) return false;
-  const line = lineOffset(hash.low, lineCount);
-  let probe = hash.high;
+  const line = lineOffset(low, lineCount);
+  let probe = high;
   for (let count = 0; count < PROBES; count++) {
     const byte = filter[line + (probe >>> 26)] as number;
     if ((byte & (1 << ((probe >>> 23) & 7))) === 0) return false;

@@ -5,8 +5,9 @@
  * cache. Where they are cached the answer is there at once, with no promise and no allocation but the
  * entry; else each that is missing is read, once for all who ask at that time.
  */
-import { CodecError } from '@dozo/base';
+import { CodecError, hasCode } from '@dozo/base';
 import type { Counters } from '../counters.ts';
+import { STRETCH_BYTES_MAX, STRETCH_GAP_BYTES_MAX, STRETCHES_AT_ONCE } from '../limits.ts';
 import { TABLE_RUN_BYTES } from '../limits.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import type { TestSwitches } from '../test-switches.ts';
@@ -48,6 +49,14 @@ export interface DataRun {
   readonly blockEnds: Uint32Array;
   /** Whether the table has no block after it. */
   readonly isLast: boolean;
+}
+
+/** Data blocks that are read together. */
+interface Stretch {
+  readonly start: number;
+  end: number;
+  /** Which of the wanted blocks it has. */
+  readonly positions: number[];
 }
 
 /** See the file comment. Everything rejects with `INDEX_DAMAGED` and the device's read errors. */
@@ -113,6 +122,12 @@ export class TableReader implements TableLookup {
     return new TableCursor(this, meta, range);
   }
 
+  /** The filter of a table. */
+  filter(meta: TableMeta): MaybePromise<Uint8Array> {
+    const { filter } = meta;
+    return this.#cached(meta, filter.offset)?.bytes ?? this.#read(meta, filter, INDEX_CREDIT);
+  }
+
   /** The index block of a table. */
   index(meta: TableMeta): MaybePromise<Uint8Array> {
     const { index } = meta;
@@ -159,6 +174,64 @@ export class TableReader implements TableLookup {
     }
     row[wanted] ??= await this.block(meta, places[wanted] as BlockPlace);
     return row;
+  }
+
+  /**
+   * Some data blocks of a table, for a look at many keys at once: those that are cached from there, the
+   * others in reads of stretches that nobody needs to keep. Undefined for a block that is damaged. Rejects
+   * with the device's read errors.
+   *
+   * @param numbers of blocks, ascending.
+   */
+  blocksAt(
+    meta: TableMeta,
+    index: Uint8Array,
+    numbers: readonly number[],
+  ): MaybePromise<readonly (Uint8Array | undefined)[]> {
+    const places = numbers.map((number) => blockPlaceAt(index, number));
+    const blocks = places.map((place) => this.cachedBlock(meta, place));
+    return blocks.includes(undefined) ? this.#readMissing(meta, places, blocks) : blocks;
+  }
+
+  async #readMissing(
+    meta: TableMeta,
+    places: readonly BlockPlace[],
+    blocks: (Uint8Array | undefined)[],
+  ): Promise<readonly (Uint8Array | undefined)[]> {
+    const stretches = stretchesOf(places, blocks);
+    for (let at = 0; at < stretches.length; at += STRETCHES_AT_ONCE) {
+      const reads = stretches.slice(at, at + STRETCHES_AT_ONCE).map(async (stretch) => {
+        const bytes = await this.#readStretch(meta, stretch);
+        for (const position of stretch.positions) {
+          const place = places[position] as BlockPlace;
+          const start = place.offset - stretch.start;
+          const block = bytes?.subarray(start, start + place.sizeBytes);
+          const isRight = block !== undefined && this.#checked.isIntact(meta, block);
+          blocks[position] = isRight ? block : await this.#unlessDamaged(meta, place);
+        }
+      });
+      await Promise.all(reads);
+    }
+    return blocks;
+  }
+
+  /** Undefined when the device could not read all of it: one bad sector must not take its neighbours along. */
+  async #readStretch(meta: TableMeta, { start, end }: Stretch): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#checked.readRaw(meta, start, end - start);
+    } catch (error) {
+      if (hasCode(error, 'DEVICE_READ_FAILED')) return undefined;
+      throw error;
+    }
+  }
+
+  async #unlessDamaged(meta: TableMeta, place: BlockPlace): Promise<Uint8Array | undefined> {
+    try {
+      return await this.block(meta, place);
+    } catch (error) {
+      if (hasCode(error, 'INDEX_DAMAGED')) return undefined;
+      throw error;
+    }
   }
 
   /**
@@ -272,4 +345,26 @@ export class TableReader implements TableLookup {
     if (joined !== undefined) return joined;
     return (await this.#cache.load(request, async () => [await read()]))[0];
   }
+}
+
+/** The blocks that are missing, near ones together. */
+function stretchesOf(
+  places: readonly BlockPlace[],
+  blocks: readonly (Uint8Array | undefined)[],
+): readonly Stretch[] {
+  const stretches: Stretch[] = [];
+  let last: Stretch | undefined;
+  for (const [position, { offset, sizeBytes }] of places.entries()) {
+    if (blocks[position] !== undefined) continue;
+    const end = offset + sizeBytes;
+    const isNear = last !== undefined && offset - last.end <= STRETCH_GAP_BYTES_MAX;
+    if (last !== undefined && isNear && end - last.start <= STRETCH_BYTES_MAX) {
+      last.end = end;
+      last.positions.push(position);
+    } else {
+      last = { start: offset, end, positions: [position] };
+      stretches.push(last);
+    }
+  }
+  return stretches;
 }

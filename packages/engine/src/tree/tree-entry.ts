@@ -3,7 +3,7 @@
  *
  * One class with all fields for all kinds, so that every place that reads entries sees one shape.
  */
-import { bytesOfBinaryString } from '@dozo/base';
+import { bytesOfBinaryString, copyOfBytes } from '@dozo/base';
 
 /** The key was deleted. Hides what older sources know of it. */
 export const ENTRY_DELETE = 0;
@@ -70,7 +70,7 @@ export class TreeEntry {
 
   /** A copy of the value of an inline entry, for whoever may change it. */
   copyOfValue(): Uint8Array {
-    return this.text === '' ? new Uint8Array(this.bytes) : bytesOfBinaryString(this.text);
+    return this.text === '' ? copyOfBytes(this.bytes) : bytesOfBinaryString(this.text);
   }
 
   /** An entry with a view of its value. The caller gives the bytes away. */

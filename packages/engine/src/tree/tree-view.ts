@@ -24,8 +24,9 @@ import { MemTableCursor, MemTableRanges, RunCursor, RunRanges } from './source-c
 import type { TableLookup } from './table-lookup.ts';
 import { ENTRY_DELETE } from './tree-entry.ts';
 import type { TreeEntry } from './tree-entry.ts';
-import { hasRanges, overlaps, tableFor } from './version.ts';
-import type { Run, Version } from './version.ts';
+import type { RunFinder } from './run-finder.ts';
+import { hasRanges, overlaps } from './version.ts';
+import type { Version } from './version.ts';
 
 /** From this limit on `rows` lets tables read ahead: a page of a scan takes several blocks. */
 const READ_AHEAD_ROWS_MIN = 64;
@@ -102,9 +103,9 @@ export class TreeView {
     key: Uint8Array,
     hash: KeyHash,
   ): MaybePromise<TreeEntry | undefined> {
-    const { runs } = this.version;
-    for (let at = first; at < runs.length; at++) {
-      const table = tableFor(runs[at] as Run, name);
+    const { finders } = this.version;
+    for (let at = first; at < finders.length; at++) {
+      const table = (finders[at] as RunFinder).tableFor(name);
       if (table === undefined) continue;
       const entry = this.#lookup.get(table, key, hash);
       if (entry instanceof Promise) return this.#getAfter(entry, table, at, name, key, hash);

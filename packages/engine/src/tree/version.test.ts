@@ -1,5 +1,7 @@
+import { SeededRandom } from '@dozo/base';
 import { expect, test } from 'vitest';
 import type { TableMeta } from '../table/table-meta.ts';
+import { RunFinder } from './run-finder.ts';
 import {
   hasRanges,
   LEVEL_COUNT,
@@ -7,7 +9,6 @@ import {
   overlapping,
   overlaps,
   problemInLevels,
-  tableFor,
   Version,
 } from './version.ts';
 
@@ -25,11 +26,12 @@ const numbers = (tables: readonly TableMeta[]) => tables.map(({ number }) => num
 
 test('a table of a run is found by a key in its bounds, and by a range that has a part of them', () => {
   const run = [table(1, 'b', 'd'), table(2, 'd', 'f'), table(3, 'h', 'k')];
-  expect(tableFor(run, 'a')).toBeUndefined();
-  expect(tableFor(run, 'c')?.number).toBe(1);
-  expect(tableFor(run, 'd')?.number).toBe(2);
-  expect(tableFor(run, 'g')).toBeUndefined();
-  expect(tableFor(run, 'k')).toBeUndefined();
+  const finder = new RunFinder(run);
+  expect(finder.tableFor('a')).toBeUndefined();
+  expect(finder.tableFor('c')?.number).toBe(1);
+  expect(finder.tableFor('d')?.number).toBe(2);
+  expect(finder.tableFor('g')).toBeUndefined();
+  expect(finder.tableFor('k')).toBeUndefined();
   const ranges: [string, string | undefined, number[]][] = [
     ['', undefined, [1, 2, 3]],
     ['c', 'e', [1, 2]],
@@ -104,3 +106,27 @@ test('a run knows whether it has range deletes', () => {
   expect(hasRanges([table(1, 'a', 'b')])).toBe(false);
   expect(hasRanges([table(1, 'a', 'b'), table(2, 'b', 'c', 1)])).toBe(true);
 });
+
+test.each(['', 'objects/', 'a\0\0'])(
+  'finds in a long run of keys with %j what a walk finds',
+  (prefix) => {
+    const random = new SeededRandom(prefix);
+    const keys = new Set<string>();
+    while (keys.size < 400) {
+      const bytes = Array.from({ length: random.below(9) }, () => random.pick([0, 1, 97, 98, 255]));
+      keys.add(prefix + String.fromCharCode(...bytes));
+    }
+    const sorted = [...keys].sort();
+    const run: TableMeta[] = [];
+    for (let at = 0; at + 3 < 300; at += 3) {
+      // Some of the tables touch, and between others there is a gap.
+      const [smallest = '', end = ''] = [sorted[at], sorted[at + (at % 2 === 0 ? 3 : 2)]];
+      run.push(table(at, smallest, end));
+    }
+    const finder = new RunFinder(run);
+    for (const key of [...sorted, '', 'object', 'objects', '\xff', `${prefix}\0`]) {
+      const found = run.find(({ smallest, end }) => smallest <= key && key < end);
+      expect(finder.tableFor(key)?.number, JSON.stringify(key)).toBe(found?.number);
+    }
+  },
+);

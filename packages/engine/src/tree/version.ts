@@ -10,6 +10,7 @@
  * compaction picker. A small tree has level 0 and the last level.
  */
 import { assert } from '@dozo/base';
+import { RunFinder } from './run-finder.ts';
 import type { TableMeta } from '../table/table-meta.ts';
 
 /**
@@ -55,6 +56,8 @@ export class Version {
   readonly levels: readonly Level[];
   /** All runs, newest first: the order in which a read asks them. */
   readonly runs: readonly Run[];
+  /** Finds tables of the run at the same place in {@link runs}. */
+  readonly finders: readonly RunFinder[];
 
   /** Use `empty`, `of` and `withChange`. */
   constructor(number: number, levels: readonly Level[]) {
@@ -62,6 +65,7 @@ export class Version {
     this.number = number;
     this.levels = levels;
     this.runs = levels.flatMap((level) => level.runs);
+    this.finders = this.runs.map(finderOf);
   }
 
   /** A tree without tables. */
@@ -137,10 +141,16 @@ export class Version {
   }
 }
 
-/** The table of a run whose bounds contain `key`. */
-export function tableFor(run: Run, key: string): TableMeta | undefined {
-  const table = run[firstEndingPast(run, key)];
-  return table !== undefined && table.smallest <= key ? table : undefined;
+const findersOfRuns = new WeakMap<Run, RunFinder>();
+
+/** Made once for each run, which many versions may have. */
+function finderOf(run: Run): RunFinder {
+  let finder = findersOfRuns.get(run);
+  if (finder === undefined) {
+    finder = new RunFinder(run);
+    findersOfRuns.set(run, finder);
+  }
+  return finder;
 }
 
 const rangesOfRuns = new WeakMap<Run, boolean>();
