@@ -150,7 +150,7 @@ export class TreeKeeper implements TreeWork {
 
   requestSettling(): void {
     if (this.#settling !== undefined) return;
-    const { settler, catalog, wake } = this.#options;
+    const { settler, catalog } = this.#options;
     const generation = catalog.active;
     const mayGoOn = (): boolean => !this.#isEnded && catalog.active === generation;
     this.#settling = settler
@@ -158,9 +158,7 @@ export class TreeKeeper implements TreeWork {
       // A read that fails now fails for whoever needs it, too.
       .catch(() => undefined)
       .then(() => {
-        this.#settling = undefined;
-        this.#tell();
-        wake();
+        this.#settlingEnded();
       });
   }
 
@@ -216,7 +214,7 @@ export class TreeKeeper implements TreeWork {
     const generation = catalog.active;
     const mayGoOn = (): boolean => !this.#isEnded && catalog.active === generation;
     this.#settling = settler.settle(generation, mayGoOn).finally(() => {
-      this.#settling = undefined;
+      this.#settlingEnded();
     });
     await this.#settling;
     if (generation.memtable.ranges.isEmpty || !mayGoOn()) return;
@@ -466,6 +464,13 @@ export class TreeKeeper implements TreeWork {
     if (this.#isEnded || !this.#options.isServing()) return;
     this.#options.wake();
     this.look();
+  }
+
+  /** Whoever waits for room may find some that was thought to be live. */
+  #settlingEnded(): void {
+    this.#settling = undefined;
+    this.#tell();
+    this.#options.wake();
   }
 
   #tell(): void {

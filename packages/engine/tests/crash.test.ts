@@ -14,7 +14,7 @@ const CRASH_POINTS_OF_PHASE_MIN = 50;
 /** Of the other kinds of runs there is one for so many of the usual ones. */
 const RUNS_PER_FULL = 10;
 const RUNS_PER_DISCARDING = 6;
-const RUNS_DEFAULT = 18;
+const RUNS_DEFAULT = 20;
 /** A check that needs more seeds than this to notice a missing mechanism is too weak. */
 const CATCHING_RUNS_MAX = 25;
 

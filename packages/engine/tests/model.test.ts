@@ -35,7 +35,6 @@ test.each<[string, TestSwitches, RegExp?]>([
   ['a flush before the acknowledgement', { skipFlush: true }],
   ['a second look at records that reclaim moves', { moveBlindly: true }],
   ['keeping deletes until the last level', { dropDeletesEarly: true }, /resurrected/],
-  ['counting each death once', { settleTwice: true }],
   ['keeping tables that a snapshot still reads', { freeTablesInUse: true }],
 ])('the model test notices when this is missing: %s', async (_, switches, words = /./) => {
   let violation: string | undefined;

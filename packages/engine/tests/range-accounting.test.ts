@@ -5,6 +5,7 @@
  * charged with what is visible in it and with what the range deletes of the memtable hide, no more and
  * no less: the flush takes those off, as a whole.
  */
+import { binaryStringOf } from '@dozo/base';
 import type { SeededRandom } from '@dozo/base';
 import { SimulatedDevice } from '@dozo/simulator';
 import type { SimulatedMedium } from '@dozo/simulator';
@@ -21,7 +22,8 @@ import { recordBytesOf } from '../src/record.ts';
 import { recover } from '../src/recovery.ts';
 import { Settler } from '../src/settler.ts';
 import { TreeAccess } from '../src/tree-access.ts';
-import { ENTRY_POINTER } from '../src/tree/tree-entry.ts';
+import { ENTRY_POINTER, TreeEntry } from '../src/tree/tree-entry.ts';
+import type { TestSwitches } from '../src/test-switches.ts';
 import { SMALL_TREE } from './engine-features.ts';
 import { HOLDER, bytes, formattedMedium, newWorld } from './simulated-engine.ts';
 import type { World } from './simulated-engine.ts';
@@ -57,13 +59,23 @@ interface Accounts {
   readonly rangeCount: number;
 }
 
-/** Of a start after its settling, and once more after another range delete, over entries that are settled. */
-async function accountsOf(world: World, medium: SimulatedMedium): Promise<Accounts[]> {
+/**
+ * Of a start after its settling; after another range delete, over entries that are settled; and after
+ * deletes that come twice, with a settling in between.
+ */
+async function accountsOf(
+  world: World,
+  medium: SimulatedMedium,
+  switches: TestSwitches = {},
+): Promise<Accounts[]> {
   const { clock } = world;
   const device = new SimulatedDevice(medium, { clock, seed: 'look', access: 'read-only' });
   const superblock = await readSuperblock(device);
   const { ring } = await openRing(device, superblock);
-  const { catalog } = await recover(device, superblock, { from: ring.newestWithCheckpoint });
+  const { catalog } = await recover(device, superblock, {
+    from: ring.newestWithCheckpoint,
+    switches,
+  });
   const tree = new TreeAccess({
     ...{ catalog, source: new LogSource(device, superblock.geometry), cacheBytes: 1e6 },
     ...{ counters: newCounters(), switches: {}, breathe: () => Promise.resolve() },
@@ -72,7 +84,14 @@ async function accountsOf(world: World, medium: SimulatedMedium): Promise<Accoun
   await settler.settle(catalog.active);
   const before = await compare(catalog, tree, settler);
   catalog.deleteRange('k020', 'k060');
-  return [before, await compare(catalog, tree, settler)];
+  const between = await compare(catalog, tree, settler);
+  for (const lsn of [1e6, 1e6 + 1]) {
+    for (let index = 0; index < 20; index++) {
+      catalog.set(binaryStringOf(keyOf(index)), TreeEntry.delete(lsn));
+    }
+    await settler.settle(catalog.active);
+  }
+  return [before, between, await compare(catalog, tree, settler)];
 }
 
 async function compare(catalog: Catalog, tree: TreeAccess, settler: Settler): Promise<Accounts> {
@@ -118,4 +137,12 @@ test('after its settling a start charges each segment with what it shows and wha
   // Otherwise it was no test of range deletes.
   expect(rangeCount).toBeGreaterThan(20);
   expect(hiddenBytes).toBeGreaterThan(10_000);
+});
+
+test('a death that is counted twice is noticed', async () => {
+  const world = newWorld('counted twice');
+  const medium = await formattedMedium(world);
+  await life(world, medium, 60);
+  const { charged, right } = (await accountsOf(world, medium, { settleTwice: true }))[2] ?? {};
+  expect(charged).not.toEqual(right);
 });
