@@ -23,12 +23,12 @@ export interface TreeSettings {
   readonly compaction: CompactionSettings;
 }
 
-/** @param memtableBytes default: half of a segment, at most `MEMTABLE_BYTES_MAX`. */
+/** @param memtableBytes default: as much as a segment holds, at most `MEMTABLE_BYTES_MAX`. */
 export function treeSettingsOf(geometry: Geometry, memtableBytes?: number): TreeSettings {
   const payloadBytes = geometry.segmentPayloadBytes;
   const tableBytes = Math.max(TABLE_BYTES_MIN, payloadBytes / TABLES_PER_SEGMENT);
   const memtable =
-    memtableBytes ?? Math.max(MEMTABLE_BYTES_MIN, Math.min(payloadBytes / 2, MEMTABLE_BYTES_MAX));
+    memtableBytes ?? Math.max(MEMTABLE_BYTES_MIN, Math.min(payloadBytes, MEMTABLE_BYTES_MAX));
   const replaySegments = Math.max(1, Math.min(REPLAY_SEGMENTS_MAX, geometry.segmentCount >> 4));
   const compaction = compactionSettingsOf(tableBytes, memtable / HEAP_BYTES_PER_TABLE_BYTE);
   return {

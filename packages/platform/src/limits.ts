@@ -81,7 +81,7 @@ export const WORKER_YOUNG_HEAP_MIB_MAX = 8;
  * What V8 sets aside for young objects: two halves of 4 MiB. A scavenge costs about 0.3 ms however little
  * there is, so that with 1 MiB it is a sixth of the time of a gateway under load, with 4 MiB little.
  */
-export const YOUNG_GENERATION_BYTES = 8 * 1024 * 1024;
+export const YOUNG_GENERATION_BYTES = 16 * 1024 * 1024;
 
 /** By how much of what lives the heap grows, in percent, before it is collected. V8 would take up to 300. */
 export const HEAP_GROWTH_PERCENT = 50;
