@@ -74,7 +74,7 @@ describe('dozo device grow', () => {
     const grown = await dozo(['device', 'grow', path, '--size', '384MiB']);
     expect(grown).toMatchObject({ status: 0, errors: '' });
     expect(grown.output).toMatch(
-      /grown from 224 MiB to 384 MiB: \d+ segments more, room for .* more/,
+      /grown from 256 MiB to 384 MiB: \d+ segments more, room for .* more/,
     );
     const { size, blocks } = await stat(path);
     expect(size).toBe(384 * MIB);
@@ -108,7 +108,7 @@ describe('dozo device grow', () => {
     const held = await dozo(['device', 'grow', device, '--size', '1GiB']);
     expect(held.status).toBe(3);
     expect(held.errors).toContain(`process ${pid} on host`);
-    expect((await stat(device)).size).toBe(224 * MIB);
+    expect((await stat(device)).size).toBe(256 * MIB);
     await writeFile(path, Buffer.alloc(MIB, 'mine'));
     expect(await dozo(['device', 'grow', path, '--size', '2MiB'])).toMatchObject({ status: 4 });
     expect((await stat(path)).size).toBe(MIB);
@@ -117,7 +117,7 @@ describe('dozo device grow', () => {
     expect(smaller).toMatchObject({ status: 2, output: '' });
     const huge = await dozo(['device', 'grow', `${path}-2`, '--size', '4000TiB']);
     expect(huge.status).toBe(6);
-    expect((await stat(`${path}-2`)).size).toBe(224 * MIB);
+    expect((await stat(`${path}-2`)).size).toBe(256 * MIB);
   });
 });
 
@@ -140,7 +140,7 @@ describe('dozo up --discard', () => {
 
 describe.runIf(hasLoopDevices())('a block device', () => {
   it('is grown to its new size, and told what is free', async () => {
-    await writeFile(path, Buffer.alloc(224 * MIB));
+    await writeFile(path, Buffer.alloc(256 * MIB));
     const block = execFileSync('losetup', ['-f', '--show', path], { encoding: 'utf8' }).trim();
     try {
       await dozo(['device', 'format', block]);
@@ -149,7 +149,7 @@ describe.runIf(hasLoopDevices())('a block device', () => {
       await truncate(path, 384 * MIB);
       execFileSync('losetup', ['-c', block]);
       const { output } = await dozo(['device', 'grow', block]);
-      expect(output).toContain('grown from 224 MiB to 384 MiB');
+      expect(output).toContain('grown from 256 MiB to 384 MiB');
       const before = (await stat(path)).blocks;
       const daemon = workplace.up(['--device', block]);
       await workplace.ready(daemon);

@@ -80,7 +80,7 @@ describe('dozo device format', () => {
 
   it('formats a file of zeros that is there', async () => {
     await writeFile(path, '');
-    await truncate(path, 224 * MIB);
+    await truncate(path, 256 * MIB);
     expect(await dozo(['device', 'format', path])).toMatchObject({ status: 0, errors: '' });
     expect(await dozo(['device', 'show', path])).toMatchObject({ status: 0 });
   });
@@ -88,10 +88,10 @@ describe('dozo device format', () => {
   it.each([
     { where: 'at its start', offset: 0 },
     { where: 'beyond what its signature would show', offset: 100 * MIB },
-    { where: 'in its last byte', offset: 224 * MIB - 1 },
+    { where: 'in its last byte', offset: 256 * MIB - 1 },
   ])('refuses a device with something $where, and changes nothing', async ({ offset }) => {
     await writeFile(path, '');
-    await truncate(path, 224 * MIB);
+    await truncate(path, 256 * MIB);
     await overwrite(offset, Buffer.from('x'));
     const { status, errors } = await dozo(['device', 'format', path]);
     expect(status).toBe(4);
@@ -120,7 +120,7 @@ describe('dozo device format', () => {
   });
 
   it('formats when a person types the path again, and only then', async () => {
-    await writeFile(path, Buffer.alloc(224 * MIB, 'x'));
+    await writeFile(path, Buffer.alloc(256 * MIB, 'x'));
     const questions: string[] = [];
     const typing = (answer: string) => ({
       ask: (question: string) => {
@@ -162,7 +162,7 @@ describe('dozo device format', () => {
 describe.runIf(hasLoopDevices())('a block device', () => {
   it('is formatted only when nothing is on it, served, and refused to everybody else', async () => {
     await writeFile(path, '');
-    await truncate(path, 224 * MIB);
+    await truncate(path, 256 * MIB);
     await overwrite(1080, Buffer.from([0x53, 0xef]));
     const block = execFileSync('losetup', ['-f', '--show', path], { encoding: 'utf8' }).trim();
     try {
@@ -326,7 +326,7 @@ describe('dozo device show', () => {
     expect(status).toBe(0);
     expect(JSON.parse(output)).toMatchObject({
       path: device,
-      sizeBytes: 224 * MIB,
+      sizeBytes: 256 * MIB,
       claims: [{ incarnation: 1, state: 'held', holder: { processId: pid } }],
     });
     expect((await dozo(['device', 'show', device])).output).toContain(`process ${pid} on host`);

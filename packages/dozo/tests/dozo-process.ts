@@ -11,7 +11,7 @@ export const ACCESS_KEY_ID = 'TESTKEY';
 export const SECRET = 'a-secret-that-nobody-may-see';
 
 /** The smallest round size that a device file can have. */
-export const SIZE = '224MiB';
+export const SIZE = '256MiB';
 
 export interface Ended {
   readonly status: number | null;

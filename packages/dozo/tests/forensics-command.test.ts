@@ -314,7 +314,7 @@ describe('dozo device format', () => {
   it('stores the intervals, and that only this machine reaches the device', async () => {
     const args = ['--local', '--beat', '250ms', '--lease', '2s', '--force', '--yes', '--size'];
     const file = join(directory, 'new');
-    expect(await dozo(['device', 'format', file, ...args, '224MiB'])).toMatchObject({ status: 0 });
+    expect(await dozo(['device', 'format', file, ...args, '256MiB'])).toMatchObject({ status: 0 });
     expect(JSON.parse((await dozo(['device', 'show', file, '--json'])).output)).toMatchObject({
       ...{ beatIntervalMs: 250, leaseMs: 2000, isLocal: true },
     });
@@ -325,7 +325,7 @@ describe('dozo device format', () => {
 
   it('refuses intervals that do not fit, and what is no time', async () => {
     const format = (...args: readonly string[]) =>
-      dozo(['device', 'format', join(directory, 'new'), '--size', '224MiB', ...args]);
+      dozo(['device', 'format', join(directory, 'new'), '--size', '256MiB', ...args]);
     expect(await format('--beat', '2s', '--lease', '3s')).toMatchObject({ status: 2 });
     expect(await format('--beat', 'soon')).toMatchObject({ status: 2 });
   });

@@ -59,7 +59,12 @@ interface Crash {
   readonly at: string;
 }
 
-const FEW_KEYS = { segmentPayloadBytes: 32 * KIB, segmentCount: 14, keyCount: 4 };
+const FEW_KEYS = {
+  segmentPayloadBytes: 32 * KIB,
+  segmentCount: 64,
+  keyCount: 4,
+  valueBytesMax: 8 * KIB,
+};
 const FULL = {
   segmentPayloadBytes: 32 * KIB,
   segmentCount: 14,

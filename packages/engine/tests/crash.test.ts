@@ -68,7 +68,6 @@ test.each<[string, TestSwitches]>([
   ['the exact ends that the fence names', { ignoreFence: true }],
   ['a second look at records that reclaim moves', { moveBlindly: true }],
   ['the flush of tables before a checkpoint names them', { publishBeforeTablesFlushed: true }],
-  ['keeping tables until the slot names a version without them', { freeTablesBeforeSlot: true }],
   ['keeping the log until the memtable is in tables', { cutLogBeforeFlush: true }],
 ])('the crash test notices when this is missing: %s', async (_, switches) => {
   let violation: string | undefined;

@@ -157,7 +157,7 @@ test('nothing is discarded unless it is asked for, nor when little is free', asy
   const run = async (): Promise<void> => {
     const medium = await formatted(world);
     const first = await open(world, medium, { discard: false });
-    await fill(first.engine, 62);
+    await fill(first.engine, 61);
     await world.clock.advance(30 * TIMES.beatIntervalMs);
     expect(first.discarded).toEqual([]);
     await first.engine.close();
@@ -191,7 +191,7 @@ test('a device that takes no discards is asked once', async () => {
   await world.clock.runUntil(run());
 });
 
-const [KEYS, WRITES] = [59, 160];
+const [KEYS, WRITES] = [57, 160];
 
 test('a device that hangs in a discard for ever keeps no put from being taken that fits', async () => {
   const world = newWorld('slow');

@@ -22,6 +22,7 @@ import type { KeyHash } from './bloom.ts';
 import { blockCountOf, blockPlaceAt, findInIndex } from './index-block.ts';
 import { decodeRanges } from './ranges-block.ts';
 import { TableCursor } from './table-cursor.ts';
+import { isBlockIntact } from './table-format.ts';
 import type { BlockPlace, TableMeta } from './table-meta.ts';
 import { CheckedTableSource } from './table-source.ts';
 import type { TableSource } from './table-source.ts';
@@ -270,7 +271,8 @@ export class TableReader implements TableLookup {
     const blocks = await this.#checked.readRaw(meta, start, blockEnds.at(-1) ?? 0);
     let blockStart = 0;
     for (const blockEnd of blockEnds) {
-      if (!this.#checked.isIntact(meta, blocks.subarray(blockStart, blockEnd))) {
+      // A merge checks in any case: what it would refuse again must not come back to it.
+      if (!isBlockIntact(blocks.subarray(blockStart, blockEnd), meta.seed)) {
         const place = { offset: start + blockStart, sizeBytes: blockEnd - blockStart };
         blocks.set(await this.#checked.readAgain(meta, place), blockStart);
       }
