@@ -17,7 +17,8 @@ async function run(action: string, isBounded: boolean): Promise<number[]> {
   return JSON.parse(stdout) as number[];
 }
 
-describe('boundProcessMemory', () => {
+// When V8 collects is its own affair, and a busy machine may keep the looks from being taken in time.
+describe('boundProcessMemory', { retry: 3 }, () => {
   it('keeps young objects within their bound, which they pass otherwise', async () => {
     const [bounded = 0] = await run('work', true);
     const [free = 0] = await run('work', false);
