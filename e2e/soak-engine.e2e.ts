@@ -12,7 +12,7 @@ import { drawSeed, scale } from './harness/scale.ts';
 import { Scratch } from './harness/scratch.ts';
 import { formatSoakDevice, SOAK_DEVICE_BYTES, soakLoad } from './harness/soak-device.ts';
 
-const CONTROL_ROUNDS_MAX = 100;
+const CONTROL_ROUNDS_MAX = 20;
 const whyNot = whyNoLoopDevices();
 const scratch = new Scratch('soak');
 const kernel = new KernelObjects();

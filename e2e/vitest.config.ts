@@ -29,6 +29,7 @@ const SECONDS = {
   'containers.e2e.ts': 43,
   's3cmd.e2e.ts': 35,
   'full-device.e2e.ts': 35,
+  'soak-engine.e2e.ts': 100,
   'lab-ended.e2e.ts': 30,
 };
 

@@ -143,6 +143,7 @@ export class Committer {
     this.#queuedBytes += batch.bytes;
     this.#queuedChargeBytes += batch.chargeBytes;
     this.#arrivalCount++;
+    if (this.#options.switches.acknowledgeBeforeWrite === true) batch.resolve(this.#lastLsn as Lsn);
     this.start();
   }
 
