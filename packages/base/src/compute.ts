@@ -62,6 +62,9 @@ export class ComputeError extends DozoError<ComputeErrorDetail> {}
 
 /** Runs tasks, elsewhere if it can. */
 export interface Compute {
+  /** Tasks run beside the thread of the caller. Else it waits for each, and they should be short. */
+  readonly isApart: boolean;
+
   /**
    * Runs a task once. Several may be under way; they end in any order.
    *

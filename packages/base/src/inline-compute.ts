@@ -9,6 +9,7 @@ import type { Compute, ComputeTask } from './compute.ts';
 
 /** See the file comment. */
 export class InlineCompute implements Compute {
+  readonly isApart = false;
   #isClosed = false;
 
   run<Input, Output>(task: ComputeTask<Input, Output>, input: Input): Promise<Output> {

@@ -2,14 +2,20 @@
  * Merges tables of some runs into tables of the level below.
  *
  * Each input run is read in stretches of data blocks past the block cache; a merge step takes what is
- * there of all runs and goes as far as that allows. Steps are small where they run on this thread.
+ * there of all runs and goes as far as that allows. Steps are small where they run on this thread. While a
+ * table is written, the next one is merged.
  */
 import { binaryStringOf, bytesOfBinaryString, hasCode } from '@dozo/base';
 import type { Compute } from '@dozo/base';
 import type { Counters } from './counters.ts';
 import { RunWriter } from './flush-job.ts';
 import type { TableJobOptions } from './flush-job.ts';
-import { MERGE_READ_BYTES, MERGE_STEP_BYTES } from './limits.ts';
+import {
+  MERGE_READ_BYTES,
+  MERGE_READ_BYTES_APART,
+  MERGE_READ_BYTES_MIN,
+  MERGE_STEP_BYTES,
+} from './limits.ts';
 import type { MergeInput, MergeSource, MergeStep } from './table/merge-step.ts';
 import { mergeTask } from './table/merge-task.ts';
 import type { MergeTaskOutput } from './table/merge-task.ts';
@@ -20,6 +26,7 @@ import type { DataRun, TableReader } from './table/table-reader.ts';
 import { outputCuts } from './tree/compaction-cuts.ts';
 import type { Compaction } from './tree/compaction-picker.ts';
 import { RangeSet } from './tree/range-set.ts';
+import { sizeBytesOf } from './tree/version.ts';
 import type { Run } from './tree/version.ts';
 
 export interface CompactionJobOptions extends TableJobOptions {
@@ -35,6 +42,8 @@ interface Source {
   tableAt: number;
   /** Blocks that are not done; undefined when the table has not been begun. */
   run: DataRun | undefined;
+  /** What is read of it at once: with it, all sources come to an end of what is there together. */
+  readonly readBytes: number;
 }
 
 /** What the next step goes on from. */
@@ -67,26 +76,47 @@ async function merge(
   job: Compaction,
   written: TableMeta[],
 ): Promise<void> {
-  const { reader, pacer, catalog, settings } = options;
+  const { reader, catalog, settings } = options;
   const sources: Source[] = [];
+  const readBytes = options.compute.isApart ? MERGE_READ_BYTES_APART : MERGE_READ_BYTES;
   let outputRanges = RangeSet.EMPTY;
   for (const { tables } of job.inputs) {
     const ranges = await rangesOf(reader, tables);
     if (!job.dropsDeletes) outputRanges = outputRanges.union(ranges);
-    sources.push({ tables, ranges: packRanges(ranges), tableAt: 0, run: undefined });
+    const share = sizeBytesOf(tables) / job.inputBytes;
+    sources.push({
+      ...{ tables, ranges: packRanges(ranges), tableAt: 0, run: undefined },
+      readBytes: Math.max(MERGE_READ_BYTES_MIN, Math.floor(readBytes * share)),
+    });
   }
   const cuts = outputCuts(catalog.version, job, settings);
   const writer = new RunWriter(options, outputRanges, 'compaction', written);
+  try {
+    await mergeInto(writer, options, job, sources, cuts);
+  } finally {
+    await writer.settled();
+  }
+}
+
+async function mergeInto(
+  writer: RunWriter,
+  options: CompactionJobOptions,
+  job: Compaction,
+  sources: readonly Source[],
+  cuts: string[],
+): Promise<void> {
+  const { reader, pacer, compute } = options;
+  const stepBytesMax = compute.isApart ? Number.POSITIVE_INFINITY : MERGE_STEP_BYTES;
   let progress: Progress = { after: undefined };
   for (;;) {
-    for (const source of sources) await fill(reader, source);
+    await fillAll(reader, sources);
     pacer.begin();
     const cut = cuts[0];
     const step = await runStep(options, sources, {
       ...progress,
       dropDeletes: job.dropsDeletes,
       seed: writer.seed,
-      outputBytesMax: Math.min(writer.builder.remainingBytes, MERGE_STEP_BYTES),
+      outputBytesMax: Math.min(writer.builder.remainingBytes, stepBytesMax),
       stopAt: cut === undefined ? undefined : bytesOfBinaryString(cut),
     });
     if (step === undefined) continue;
@@ -147,29 +177,48 @@ async function rangesOf(reader: TableReader, tables: Run): Promise<RangeSet> {
   return ranges;
 }
 
-/** Makes sure that there are blocks of a source that are not done, if it has any more. */
+/**
+ * Makes sure that there are blocks of every source that has any more. When one is out of them, the others
+ * that will be soon are read on with it, what is left of them once more: a step ends where the first ends.
+ */
+async function fillAll(reader: TableReader, sources: readonly Source[]): Promise<void> {
+  for (const source of sources) passEndedTable(source);
+  if (!sources.some(isOut)) return;
+  await Promise.all(sources.filter(isNearlyOut).map((source) => fill(reader, source)));
+}
+
+function passEndedTable(source: Source): void {
+  const { run } = source;
+  if (run?.isLast !== true || run.blockEnds.length > 0) return;
+  source.tableAt++;
+  source.run = undefined;
+}
+
+/** It has more, and nothing of it is there. */
+function isOut({ tables, tableAt, run }: Source): boolean {
+  return tableAt < tables.length && (run === undefined || run.blockEnds.length === 0);
+}
+
+function isNearlyOut(source: Source): boolean {
+  const { run, readBytes } = source;
+  return isOut(source) || (run?.isLast === false && 2 * run.blocks.length < readBytes);
+}
+
 async function fill(reader: TableReader, source: Source): Promise<void> {
   for (;;) {
-    const { run } = source;
-    if (run !== undefined && run.blockEnds.length > 0) return;
-    const isTableDone = run?.isLast === true;
-    if (isTableDone) source.tableAt++;
     const table = source.tables[source.tableAt];
-    if (table === undefined) {
-      source.run = undefined;
-      return;
-    }
-    const first = run === undefined || isTableDone ? 0 : run.firstBlock;
-    source.run = await reader.readRun(table, first, MERGE_READ_BYTES);
+    if (table === undefined) return;
+    source.run = await reader.readRun(table, source.run?.firstBlock ?? 0, source.readBytes);
+    if (source.run !== undefined) return;
     // A table of range deletes alone has no blocks.
-    if (source.run === undefined) source.tableAt++;
+    source.tableAt++;
   }
 }
 
 async function readAgain(reader: TableReader, source: Source): Promise<void> {
   const table = source.tables[source.tableAt];
   if (source.run === undefined || table === undefined) return;
-  source.run = await reader.readRun(table, source.run.firstBlock, MERGE_READ_BYTES);
+  source.run = await reader.readRun(table, source.run.firstBlock, source.readBytes);
 }
 
 const NO_BLOCKS = new Uint8Array(0);

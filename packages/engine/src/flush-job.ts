@@ -11,11 +11,13 @@ import type { Settler } from './settler.ts';
 import { neededSegments } from './space.ts';
 import type { TableSpace } from './table-space.ts';
 import { TableBuilder } from './table/table-builder.ts';
+import type { BuiltTable } from './table/table-builder.ts';
 import { tableSeedOf } from './table/table-format.ts';
 import type { TableMeta } from './table/table-meta.ts';
 import type { TableReader } from './table/table-reader.ts';
 import { flushCuts } from './tree/compaction-cuts.ts';
 import type { CompactionSettings } from './tree/compaction-picker.ts';
+import type { MemTable } from './tree/memtable.ts';
 import type { RangeSet } from './tree/range-set.ts';
 
 export interface TableJobOptions {
@@ -61,10 +63,25 @@ async function writeTables(
   options: TableJobOptions,
   { memtable }: Generation,
 ): Promise<TableMeta[]> {
-  const { catalog, pacer, settings } = options;
+  const { catalog, settings } = options;
   const cuts = flushCuts(catalog.version, settings);
   const tables: TableMeta[] = [];
   const writer = new RunWriter(options, memtable.ranges, 'flush', tables);
+  try {
+    await writeRows(options.pacer, memtable, cuts, writer);
+    await writer.finish();
+  } finally {
+    await writer.settled();
+  }
+  return tables;
+}
+
+async function writeRows(
+  pacer: Pace,
+  memtable: MemTable,
+  cuts: string[],
+  writer: RunWriter,
+): Promise<void> {
   let from = '';
   pacer.begin();
   for (;;) {
@@ -77,15 +94,16 @@ async function writeTables(
       writer.builder.add(key, entry);
     }
     const last = rows.at(-1);
-    if (last === undefined || rows.length < SCAN_PAGE_ROWS) break;
+    if (last === undefined || rows.length < SCAN_PAGE_ROWS) return;
     from = `${last.key}\0`;
     await pacer.pause();
   }
-  await writer.finish();
-  return tables;
 }
 
-/** Writes tables of one run, each with its part of the range deletes. */
+/**
+ * Writes tables of one run, each with its part of the range deletes. A table is written while the next one
+ * is built; it fails whoever ends the next.
+ */
 export class RunWriter {
   readonly #options: TableJobOptions;
   readonly #ranges: RangeSet;
@@ -94,6 +112,8 @@ export class RunWriter {
   #current: { readonly builder: TableBuilder; readonly seed: number } | undefined;
   /** Where the bounds of the current table may begin. */
   #from = '';
+  /** The write of the table before. */
+  #writing: Promise<void> = Promise.resolve();
 
   /** @param tables gets the tables as they are written. */
   constructor(
@@ -129,22 +149,38 @@ export class RunWriter {
     this.#from = key;
   }
 
-  /** Ends the run. */
-  finish(): Promise<void> {
-    return this.#finishTable(undefined);
+  /** Ends the run: all of its tables are durable. */
+  async finish(): Promise<void> {
+    await this.#finishTable(undefined);
+    await this.#writing;
+  }
+
+  /** Resolves when nothing is being written any more, with or without success. */
+  async settled(): Promise<void> {
+    await this.#writing.catch(() => undefined);
   }
 
   async #finishTable(to: string | undefined): Promise<void> {
     const ranges = this.#ranges.clip(this.#from, to);
     if (this.builder.isEmpty && ranges.isEmpty) return;
-    const { bytes, content } = this.builder.finish(ranges);
+    const { pacer } = this.#options;
+    pacer.begin();
+    const built = this.builder.finish(ranges);
+    await pacer.pause();
     this.#current = undefined;
-    const { space, pacer, reader } = this.#options;
+    await this.#writing;
+    this.#writing = this.#write(built);
+    // Whoever waits for it next is told.
+    this.#writing.catch(() => undefined);
+    pacer.begin();
+  }
+
+  async #write({ bytes, content }: BuiltTable): Promise<void> {
+    const { space, reader } = this.#options;
     const spareCount = neededSegments(this.#spaceClass) - 1;
     const isPatient = this.#spaceClass === 'flush';
     const table = await space.write(bytes, content, spareCount, isPatient);
     reader.keepWritten(table, bytes);
     this.#tables.push(table);
-    pacer.begin();
   }
 }

@@ -83,11 +83,15 @@ export const TABLES_PER_SEGMENT = 16;
 /** Runs of level 0 at which writes wait for compaction: every read may have to ask each. */
 export const LEVEL_ZERO_RUNS_STALL = 20;
 
-/** Bytes of a table that one step of a merge makes: about a millisecond of work. */
+/** Bytes of a table that one step of a merge makes on the engine's own thread: about a millisecond of work. */
 export const MERGE_STEP_BYTES = 128 * KIB;
 
-/** Bytes that a merge reads of each of its runs at once. */
-export const MERGE_READ_BYTES = 256 * KIB;
+/** Bytes that a merge has of all its runs at once: on the engine's own thread, and on another one. */
+export const MERGE_READ_BYTES = 512 * KIB;
+export const MERGE_READ_BYTES_APART = 4 * MIB;
+
+/** Bytes of one run that it reads at least: some blocks. */
+export const MERGE_READ_BYTES_MIN = 32 * KIB;
 
 /** Bytes of one write of a table: commits of the log get their turn after each. */
 export const TABLE_WRITE_BYTES = 512 * KIB;

@@ -9,6 +9,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Fault, SimulatedMedium } from '@dozo/simulator';
 import { SeededRandom, binaryStringOf, hasCode } from '@dozo/base';
+import type { VerifyReport } from '../src/index.ts';
 import type { TestSwitches } from '../src/test-switches.ts';
 import { FaultLife, isDamage } from './fault-life.ts';
 import { BLOCK_BYTES } from './rot-run.ts';
@@ -47,16 +48,25 @@ async function tellLie(seed: string, lie: Lie, switches: TestSwitches = {}): Pro
   while (!isTold() && engine.stats().state === 'open') await life.write(engine, 1, isExcused);
   // Sometimes nothing more: then what was hit is still there.
   await life.write(engine, random.chance(0.5) ? 0 : random.below(200), isExcused);
-  if (engine.stats().state !== 'open') {
+  const endedByClaim = async (): Promise<'byClaim'> => {
     await engine.close();
     await device.close();
     const again = await life.openDamaged(medium);
     if (again !== undefined) await life.readAll(again.engine);
     again?.device.halt();
     return 'byClaim';
+  };
+  if (engine.stats().state !== 'open') return endedByClaim();
+  let refusedCount: number;
+  let damages: VerifyReport['damages'];
+  try {
+    refusedCount = (await life.readAll(engine)).refusedCount;
+    damages = (await engine.verify()).damages;
+  } catch (error) {
+    // It may look at its slot while this reads.
+    if (!hasCode(error, 'ENGINE_CLAIM_LOST')) throw error;
+    return endedByClaim();
   }
-  const { refusedCount } = await life.readAll(engine);
-  const { damages } = await engine.verify();
   if (refusedCount > 0) {
     expect(damages, `${seed}: a read told of damage, verify does not`).not.toEqual([]);
     device.halt();

@@ -10,7 +10,7 @@ import { breakBlocks, contentOf, forkOf, handleOn, repairAndCheck } from './repa
 import { BLOCK_BYTES, writtenBlocks } from './rot-run.ts';
 
 test('a block that cannot be read, of whatever kind, costs what stood in it', async () => {
-  const { medium, before, blocks } = await cutOffDisk('unreadable');
+  const { medium, before, blocks } = await cutOffDisk('unreadable 1');
   const plans = new Map<string, (RepairPlan | undefined)[]>();
   for (const [index, block] of blocks.entries()) {
     const kind = blockKindOf(medium, block, AREA);

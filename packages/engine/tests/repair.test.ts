@@ -143,7 +143,7 @@ describe('a repair', () => {
   }, 60_000);
 
   test('that is not agreed to changes nothing but the claim', async () => {
-    const { medium } = await agedLife('not agreed');
+    const { medium } = await agedLife('not agreed 1');
     // The data blocks and values that this hits are damaged; the log can still be recovered.
     const blocks = writtenBlocks(medium).filter((block) =>
       blockKindOf(medium, block, AREA).endsWith('DOZOTAB1'),

@@ -42,6 +42,7 @@ interface PendingTask {
 
 /** See the file comment. */
 export class WorkerCompute implements Compute {
+  readonly isApart = true;
   readonly #options: WorkerComputeOptions;
   readonly #workers: (ComputeWorker | undefined)[];
   readonly #queue: PendingTask[] = [];

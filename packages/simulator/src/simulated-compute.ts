@@ -28,6 +28,8 @@ export interface SimulatedComputeOptions {
 
 /** See the file comment. */
 export class SimulatedCompute implements Compute {
+  /** Seeded: callers that make tasks longer for its sake are to be seen both ways. */
+  readonly isApart: boolean;
   readonly #options: SimulatedComputeOptions;
   readonly #random: SeededRandom;
   /** What rejects each task that has not ended. */
@@ -40,6 +42,7 @@ export class SimulatedCompute implements Compute {
     assert(process === undefined || process.clock === clock, 'it lives in the time of its process');
     this.#options = options;
     this.#random = new SeededRandom(seed).derive('compute');
+    this.isApart = this.#random.derive('apart').fraction() < 0.5;
     process?.onKill(() => {
       this.#state = 'halted';
     });
