@@ -341,17 +341,23 @@ export class Committer {
   /** Begins a group with room for so much, in the open segment or the next; false: no room. */
   #begin(bytes: number, spaceClass: SpaceClass, step?: Step): boolean {
     const { log } = this.#options;
+    if (!this.#hasRoomFor(bytes, spaceClass)) return false;
     const publishing = step?.kind === 'publish' ? step.finish() : undefined;
     if (bytes <= log.roomBytes) {
-      if (!this.#mayWrite(spaceClass)) return false;
       log.beginGroup();
       if (publishing !== undefined || step?.kind === 'manifest') log.publish(publishing);
       return true;
     }
-    if (!log.hasReservedSegment || !this.#mayOpen(spaceClass)) return false;
     assert(bytes <= log.freshRoomBytes || publishing !== undefined, 'too long for a segment');
     log.beginSegment(publishing);
     return true;
+  }
+
+  /** Whether a group with so much may be begun, in the open segment or the next. */
+  #hasRoomFor(bytes: number, spaceClass: SpaceClass): boolean {
+    const { log } = this.#options;
+    if (bytes <= log.roomBytes) return this.#mayWrite(spaceClass);
+    return log.hasReservedSegment && this.#mayOpen(spaceClass);
   }
 
   /** Whether a class may open another segment. */
@@ -489,8 +495,7 @@ export class Committer {
     const batch = this.#queue[this.#queueHead];
     if (batch === undefined || log.isSlotDue || log.isConfirming) return true;
     if (keeper.isStalled) return false;
-    if (batch.bytes <= log.roomBytes) return this.#mayWrite(batch.spaceClass);
-    return log.hasReservedSegment && this.#mayOpen(batch.spaceClass);
+    return this.#hasRoomFor(batch.bytes, batch.spaceClass);
   }
 
   /** Nothing can be written now: waits for what may change that, or refuses the batch at the head. */
