@@ -102,11 +102,10 @@ export function pagesBytesOf(pages: readonly Uint8Array[]): number {
 /** Adds pages of a checkpoint to the group under construction, and returns where they will lie. */
 export function addPages(
   log: LogWriter,
-  ordinal: number,
   number: number,
   pages: readonly Uint8Array[],
 ): PagePlace[] {
-  const segment = log.groupSegment;
+  const { groupSegment: segment, groupOrdinal: ordinal } = log;
   return pages.map((value) => {
     const offset = log.add({
       type: RECORD_CHECKPOINT_PAGE,

@@ -401,8 +401,7 @@ export class Committer {
       return;
     }
     if (step.kind === 'pages') {
-      const ordinal = this.#options.catalog.segments.ordinalOf(log.groupSegment);
-      const places = addPages(log, ordinal, step.number, step.pages);
+      const places = addPages(log, step.number, step.pages);
       group.onDurable = () => {
         step.onDurable(places);
       };
@@ -412,7 +411,7 @@ export class Committer {
 
   #addMoves(group: Group, moves: readonly Move[]): readonly Move[] {
     const { log, counters } = this.#options;
-    const ordinal = this.#options.catalog.segments.ordinalOf(log.groupSegment);
+    const ordinal = log.groupOrdinal;
     let movedBytes = 0;
     for (let index = 0; index < moves.length; index++) {
       const move = moves[index] as Move;
@@ -435,7 +434,7 @@ export class Committer {
     const { log } = this.#options;
     const lsn = log.nextLsn as Lsn;
     log.nextLsn++;
-    const ordinal = this.#options.catalog.segments.ordinalOf(log.groupSegment);
+    const ordinal = log.groupOrdinal;
     for (const { type, key, name, value, checksums, inline } of batch.operations) {
       const offset = log.add({ type, key, value, checksums, lsn });
       if (type === RECORD_DELETE_RANGE) {

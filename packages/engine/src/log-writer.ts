@@ -300,6 +300,13 @@ export class LogWriter {
     return target.segment;
   }
 
+  /** Which use of its segment the group lies in. */
+  get groupOrdinal(): number {
+    const target = this.#opening ?? this.#current;
+    assert(target !== undefined, 'no group is under construction');
+    return target.ordinal;
+  }
+
   /** Adds a record and returns its byte offset in the segment. */
   add(record: NewRecord): number {
     return this.#groupOffset() + this.#builder.add(record, this.seed);

@@ -170,8 +170,7 @@ export class RepairWriter {
       const pages = checkpoint.nextPages();
       if (pages.length === 0) break;
       await this.#begin(pagesBytesOf(pages));
-      const ordinal = catalog.segments.ordinalOf(log.groupSegment);
-      const places = addPages(log, ordinal, number, pages);
+      const places = addPages(log, number, pages);
       await log.commit();
       log.advance();
       checkpoint.addPlaces(places);
