@@ -278,13 +278,10 @@ export class Maintenance {
     let best: number | undefined;
     let bestBytes = Number.POSITIVE_INFINITY;
     for (let segment = 0; segment < segments.count; segment++) {
-      if (!segments.isClosed(segment)) continue;
-      if (segments.isNeeded(segment) || segments.isDamaged(segment)) continue;
+      if (!segments.mayBeEmptied(segment)) continue;
       if (this.#emptied.get(segment) === generation) continue;
       const isOfTables = segments.kindOf(segment) === 'tables';
       if (isOfTables && !mayMoveTables) continue;
-      // What is moved out of it gains no space before its quarantine ends.
-      if (segments.isQuarantined(segment)) continue;
       const liveBytes = segments.liveBytesOf(segment);
       if (liveBytes >= bestBytes || (isOfTables && liveBytes > tableBytesMax)) continue;
       best = segment;

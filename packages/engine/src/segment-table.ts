@@ -129,8 +129,7 @@ export class SegmentTable {
   get reclaimableBytes(): number {
     let bytes = 0;
     for (let segment = 0; segment < this.count; segment++) {
-      if (this.#states[segment] !== CLOSED || this.#needed.has(segment)) continue;
-      if (this.#quarantined.has(segment) || this.#damaged.has(segment)) continue;
+      if (!this.mayBeEmptied(segment)) continue;
       const usedBytes = this.liveBytesOf(segment) + this.pageBytesOf(segment);
       bytes += Math.max(0, this.endOf(segment) - BLOCK_BYTES - usedBytes);
     }
@@ -184,6 +183,13 @@ export class SegmentTable {
 
   isDamaged(segment: number): boolean {
     return this.#damaged.has(segment);
+  }
+
+  /** Whether nothing but live bytes keeps a segment that was written from being used again. */
+  mayBeEmptied(segment: number): boolean {
+    if (this.#states[segment] !== CLOSED || this.#needed.has(segment)) return false;
+    // What is moved out of a quarantined one gains no space before its quarantine ends.
+    return !this.#quarantined.has(segment) && !this.#damaged.has(segment);
   }
 
   isNeeded(segment: number): boolean {

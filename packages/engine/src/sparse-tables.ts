@@ -34,8 +34,7 @@ export function sparsestTableSegment(
   let usedBytes = 0;
   let heldBytes = 0;
   for (const [segment, tableBytes] of bytesOf) {
-    if (!segments.isClosed(segment) || segments.isNeeded(segment)) continue;
-    if (segments.isDamaged(segment) || segments.isQuarantined(segment)) continue;
+    if (!segments.mayBeEmptied(segment)) continue;
     usedBytes += tableBytes;
     heldBytes += capacityBytes;
     if (tableBytes >= bestBytes) continue;
