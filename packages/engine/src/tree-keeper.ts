@@ -150,11 +150,7 @@ export class TreeKeeper implements TreeWork {
 
   requestSettling(): void {
     if (this.#settling !== undefined) return;
-    const { settler, catalog } = this.#options;
-    const generation = catalog.active;
-    const mayGoOn = (): boolean => !this.#isEnded && catalog.active === generation;
-    this.#settling = settler
-      .settle(generation, mayGoOn)
+    this.#settling = this.#settleActive()
       // A read that fails now fails for whoever needs it, too.
       .catch(() => undefined)
       .then(() => {
@@ -210,14 +206,12 @@ export class TreeKeeper implements TreeWork {
   async settle(): Promise<void> {
     await this.#flushOrStuck();
     while (this.#settling !== undefined) await this.#settling;
-    const { settler, catalog } = this.#options;
-    const generation = catalog.active;
-    const mayGoOn = (): boolean => !this.#isEnded && catalog.active === generation;
-    this.#settling = settler.settle(generation, mayGoOn).finally(() => {
+    const generation = this.#options.catalog.active;
+    this.#settling = this.#settleActive().finally(() => {
       this.#settlingEnded();
     });
     await this.#settling;
-    if (generation.memtable.ranges.isEmpty || !mayGoOn()) return;
+    if (generation.memtable.ranges.isEmpty || !this.#isStillActive(generation)) return;
     this.requestFlush();
     await this.#flushOrStuck();
   }
@@ -464,6 +458,18 @@ export class TreeKeeper implements TreeWork {
     if (this.#isEnded || !this.#options.isServing()) return;
     this.#options.wake();
     this.look();
+  }
+
+  /** Settles the active memtable, until it is active no more. */
+  #settleActive(): Promise<void> {
+    const { settler, catalog } = this.#options;
+    const generation = catalog.active;
+    return settler.settle(generation, () => this.#isStillActive(generation));
+  }
+
+  /** Whether a memtable is the active one, and work on it may go on. */
+  #isStillActive(generation: Generation): boolean {
+    return !this.#isEnded && this.#options.catalog.active === generation;
   }
 
   /** Whoever waits for room may find some that was thought to be live. */
