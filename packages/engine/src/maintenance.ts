@@ -272,8 +272,10 @@ export class Maintenance {
   }
 
   #emptiest(): number | undefined {
-    const { segments, generation } = this.#options.catalog;
-    const tableBytesMax = segmentCapacityOf(this.#options.geometry) - this.#tableGapBytes();
+    const { segments, generation, version } = this.#options.catalog;
+    // A segment of tables has at most so much left over where the next table does not fit.
+    const tableGapBytes = version.largestTableBytes;
+    const tableBytesMax = segmentCapacityOf(this.#options.geometry) - tableGapBytes;
     const mayMoveTables = segments.availableCount >= neededSegments('table-moves');
     let best: number | undefined;
     let bestBytes = Number.POSITIVE_INFINITY;
@@ -288,15 +290,6 @@ export class Maintenance {
       bestBytes = liveBytes;
     }
     return best;
-  }
-
-  /** What a segment of tables has left over at most where the next table does not fit. */
-  #tableGapBytes(): number {
-    let bytes = 0;
-    for (const { sizeBytes } of this.#options.catalog.version.tables()) {
-      bytes = Math.max(bytes, sizeBytes);
-    }
-    return bytes;
   }
 
   /** Dead bytes in closed segments that are kept for replay; pages of the checkpoint do not count. */

@@ -1,5 +1,5 @@
 import { SeededRandom } from '@dozo/base';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { TableMeta } from '../table/table-meta.ts';
 import { RunFinder } from './run-finder.ts';
 import {
@@ -71,6 +71,20 @@ test('a change gives a new version and leaves the old one', () => {
   expect(first.levels[LEVEL_LAST]).toBe(second.levels[LEVEL_LAST]);
   expect([fourth.number, fourth.tableCount, fourth.sizeBytes]).toEqual([4, 4, 40]);
   expect(numbers([...third.tables()])).toEqual([3, 4, 5]);
+});
+
+test('the largest table is counted once for each version', () => {
+  const sized = (number: number, sizeBytes: number): TableMeta => ({
+    ...table(number, 'a', 'c'),
+    sizeBytes,
+  });
+  expect(Version.empty().largestTableBytes).toBe(0);
+  const first = Version.of(0, [[[sized(1, 20)]], [[sized(2, 30)]]]);
+  const walks = vi.spyOn(first, 'tables');
+  expect([first.largestTableBytes, first.largestTableBytes]).toEqual([30, 30]);
+  expect(walks).toHaveBeenCalledTimes(1);
+  const second = first.withChange({ add: [], remove: [2] });
+  expect([first.largestTableBytes, second.largestTableBytes]).toEqual([30, 20]);
 });
 
 test('a change that cannot be is an assertion', () => {

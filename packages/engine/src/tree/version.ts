@@ -58,6 +58,7 @@ export class Version {
   readonly runs: readonly Run[];
   /** Finds tables of the run at the same place in {@link runs}. */
   readonly finders: readonly RunFinder[];
+  #largestTableBytes: number | undefined;
 
   /** Use `empty`, `of` and `withChange`. */
   constructor(number: number, levels: readonly Level[]) {
@@ -93,6 +94,15 @@ export class Version {
   /** Bytes on the device of all tables. */
   get sizeBytes(): number {
     return this.levels.reduce((bytes, level) => bytes + level.sizeBytes, 0);
+  }
+
+  /** Bytes on the device of the largest table; 0 without tables. Counted once, when it is asked for. */
+  get largestTableBytes(): number {
+    if (this.#largestTableBytes !== undefined) return this.#largestTableBytes;
+    let bytes = 0;
+    for (const { sizeBytes } of this.tables()) bytes = Math.max(bytes, sizeBytes);
+    this.#largestTableBytes = bytes;
+    return bytes;
   }
 
   /** All tables, from the newest level to the last, in key order within a run. */
