@@ -42,8 +42,9 @@ export type OpenStore = (options: StoreOptions) => Promise<BenchStore> | BenchSt
 
 /** Blocks that the files of a directory take on the disk, in bytes. */
 export function allocatedBytes(directory: string): number {
-  return readdirSync(directory).reduce(
-    (sum, name) => sum + statSync(join(directory, name)).blocks * 512,
-    0,
-  );
+  return readdirSync(directory).reduce((sum, name) => {
+    // A store may delete a file after it has been listed: it takes nothing any more.
+    const stats = statSync(join(directory, name), { throwIfNoEntry: false });
+    return sum + (stats?.blocks ?? 0) * 512;
+  }, 0);
 }
