@@ -6,6 +6,7 @@
  */
 import type { Catalog, Generation } from './catalog.ts';
 import { SCAN_PAGE_ROWS } from './limits.ts';
+import { inSteps } from './pacer.ts';
 import type { Pace } from './pacer.ts';
 import type { Settler } from './settler.ts';
 import { neededSegments } from './space.ts';
@@ -164,9 +165,7 @@ export class RunWriter {
     const ranges = this.#ranges.clip(this.#from, to);
     if (this.builder.isEmpty && ranges.isEmpty) return;
     const { pacer } = this.#options;
-    pacer.begin();
-    const built = this.builder.finish(ranges);
-    await pacer.pause();
+    const built = await inSteps(this.builder.finishInSteps(ranges), pacer);
     this.#current = undefined;
     await this.#writing;
     this.#writing = this.#write(built);
@@ -176,11 +175,12 @@ export class RunWriter {
   }
 
   async #write({ bytes, content }: BuiltTable): Promise<void> {
-    const { space, reader } = this.#options;
+    const { space, reader, pacer } = this.#options;
     const spareCount = neededSegments(this.#spaceClass) - 1;
     const isPatient = this.#spaceClass === 'flush';
     const table = await space.write(bytes, content, spareCount, isPatient);
-    reader.keepWritten(table, bytes);
     this.#tables.push(table);
+    // Another pacer: the next table is built at the same time.
+    await inSteps(reader.keepWritten(table, bytes), pacer.another());
   }
 }

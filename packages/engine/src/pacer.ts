@@ -20,6 +20,8 @@ export interface Pace {
   wait<Result>(promise: Promise<Result>): Promise<Result>;
   /** Waits for a turn of the event loop if it is time. */
   pause(): Promise<void>;
+  /** One for work that goes on beside this one's. */
+  another(): Pace;
 }
 
 /** For work that nobody else waits for: never pauses. */
@@ -27,6 +29,7 @@ export const UNPACED: Pace = {
   begin: () => undefined,
   wait: (promise) => promise,
   pause: () => Promise.resolve(),
+  another: () => UNPACED,
 };
 
 /** See the file comment. One for each line of work. */
@@ -68,7 +71,32 @@ export class Pacer implements Pace {
     this.begin();
   }
 
+  another(): Pace {
+    return new Pacer(this.#clock, this.#counters);
+  }
+
   #note(workedMs: number): void {
     if (workedMs > this.#counters.stepMsMax) this.#counters.stepMsMax = workedMs;
+  }
+}
+
+/** Does something in its steps, with pauses between them. */
+export async function inSteps<Result>(
+  steps: Generator<undefined, Result>,
+  pacer: Pace,
+): Promise<Result> {
+  pacer.begin();
+  for (;;) {
+    const step = steps.next();
+    await pacer.pause();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** Does it in one go. */
+export function endOf<Result>(steps: Generator<undefined, Result>): Result {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
   }
 }

@@ -123,7 +123,7 @@ export class TreeKeeper implements TreeWork {
 
   /** Whether writers must wait. */
   get isStalled(): boolean {
-    if (this.#flush !== undefined && this.#isMemtableFull()) return true;
+    if (this.#flush !== undefined && (this.#isMemtableFull() || this.#isReplayLong())) return true;
     // Only while something is done about it.
     return this.#isLevelZeroLong && this.#work !== undefined;
   }
@@ -290,6 +290,16 @@ export class TreeKeeper implements TreeWork {
       catalog.active.memtable.sizeBytes >= settings.memtableBytes ||
       log.appendedBytes - this.#logBytesAtRotation >= settings.replayBytes
     );
+  }
+
+  /**
+   * Both memtables together are longer than two may be: what was replayed at the start is one memtable,
+   * however long it is, and must not grow from one start that dies to the next.
+   */
+  #isReplayLong(): boolean {
+    const { catalog, settings } = this.#options;
+    const sizeBytes = catalog.memtables.reduce((sum, memtable) => sum + memtable.sizeBytes, 0);
+    return sizeBytes >= 2 * settings.memtableBytes;
   }
 
   #beginFlush(): void {

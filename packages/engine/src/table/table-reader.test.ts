@@ -1,3 +1,4 @@
+import { endOf } from '../pacer.ts';
 import { bytesOfBinaryString } from '@dozo/base';
 import { describe, expect, it } from 'vitest';
 
@@ -101,7 +102,7 @@ describe('a table that was just written', () => {
     const { tables, meta, cache, reader, get, counters } = setUp();
     const [disk = new Uint8Array(0)] = tables.bytesOf(meta);
     const bytes = disk.slice();
-    reader.keepWritten(meta, bytes);
+    endOf(reader.keepWritten(meta, bytes));
     // The writer uses its buffer again.
     bytes.fill(0xff);
     for (const [key, entry] of rowsOf('k', ROWS)) expect(get(key)).toEqual(entry);
@@ -127,7 +128,7 @@ describe('a table that was just written', () => {
     const key = bytesOfBinaryString(keyOf('o', 250));
     await reader.get(other, key, hashOfKey(key));
     const { length } = tables.reads;
-    reader.keepWritten(meta, (tables.bytesOf(meta)[0] as Uint8Array).slice());
+    endOf(reader.keepWritten(meta, (tables.bytesOf(meta)[0] as Uint8Array).slice()));
     expect(cache.stats()).toMatchObject({ evictedCount: 0 });
     expect(cache.stats().sizeBytes).toBeLessThanOrEqual(limitBytes);
     expect(reader.get(other, key, hashOfKey(key))).toMatchObject({ lsn: 251 });
