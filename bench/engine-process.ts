@@ -15,7 +15,8 @@ const LOAD_WRITERS = 4;
 const READERS = 16;
 const REUSED_VALUE_BYTES = 64 * 1024;
 const DIE_BATCH = 100;
-const DIE_COUNT = 20_000;
+/** Two memtables of entries of 140 bytes: the most that a start of ours replays. */
+const DIE_COUNT = 250_000;
 
 const job = JSON.parse(process.argv[2] ?? '') as BenchJob;
 const entries = new Entries(job.valueBytes);

@@ -21,7 +21,7 @@ export const PUT_ROWS: readonly PutRow[] = [
   },
   {
     name: 'put 100 B, 64 writers, batches of 100',
-    ...{ valueBytes: 100, writers: 64, batchSize: 100, count: 400_000, goal: 1.5 },
+    ...{ valueBytes: 100, writers: 64, batchSize: 100, count: 1_000_000, goal: 1.5 },
   },
   {
     name: 'put 4 KiB, 64 writers',
@@ -54,6 +54,7 @@ const of =
 export const READ_ROWS: readonly ReadRow[] = [
   row('load, durable batches of 1,000: entries/s', 'load', of('loadPerSecond'), true),
   row('  memory after load: MiB', 'load', of('residentBytes', MIB), false, 'under 300'),
+  row('  at most while it loads: MiB', 'load', of('residentBytesMax', MIB), false, 'under 300'),
   row('  of it not mapped files: MiB', 'load', of('anonymousBytes', MIB), false),
   row('  of it before the store was loaded: MiB', 'load', of('bareBytes', MIB), false),
   row(
