@@ -16,13 +16,16 @@
  */
 import { assert } from '@dozo/base';
 import type { CheckpointCounters, PlacedTable, SegmentRow } from './checkpoint-page.ts';
+import { MEMTABLE_BYTES_MAX } from './limits.ts';
 import type { LogPosition } from './log-position.ts';
 import { recordBytesOf } from './record.ts';
 import { SegmentTable } from './segment-table.ts';
 import { tableBytesOf } from './space.ts';
 import type { TableMeta } from './table/table-meta.ts';
 import type { TestSwitches } from './test-switches.ts';
+import { ChunkPool, NO_ENTRY } from './tree/entry-arena.ts';
 import { MemTable } from './tree/memtable.ts';
+import type { Replaced } from './tree/memtable.ts';
 import {
   ENTRY_DELETE,
   ENTRY_INLINE,
@@ -31,7 +34,7 @@ import {
   SHADOW_NONE,
   SHADOW_UNKNOWN,
 } from './tree/tree-entry.ts';
-import type { TreeEntry } from './tree/tree-entry.ts';
+import type { EntryKind, TreeEntry } from './tree/tree-entry.ts';
 import { Version, problemInLevels } from './tree/version.ts';
 
 /** A memtable, and what belongs to it. */
@@ -43,8 +46,6 @@ export interface Generation {
   readonly delta: Map<number, number>;
   /** By how much it changes the count of keys, as far as that is known. */
   keyCount: number;
-  /** Names whose entries may not be settled, in the order in which they came; some may be settled or gone. */
-  unsettled: string[];
 }
 
 /** What a checkpoint is made of. */
@@ -69,7 +70,9 @@ const ORIGIN: LogPosition = { ordinal: 0, offset: 0, groupIndex: 0 };
 export class Catalog {
   readonly segments: SegmentTable;
   readonly #switches: TestSwitches;
-  #active = newGeneration(ORIGIN);
+  /** What memtables that are in tables leave to the next ones. */
+  readonly #pool = new ChunkPool(MEMTABLE_BYTES_MAX);
+  #active = newGeneration(ORIGIN, this.#pool);
   #flushing: Generation | undefined;
   #version = Version.empty();
   #keyCount = 0;
@@ -156,27 +159,25 @@ export class Catalog {
     }
     const before = memtable.set(name, entry);
     if (before === undefined) {
-      if (memtable.ranges.covers(name)) entry.shadowOrdinal = SHADOW_NONE;
-      else this.#active.unsettled.push(name);
-      this.#active.keyCount += contributionOf(entry);
+      this.#active.keyCount += contributionOf(entry.kind, SHADOW_UNKNOWN);
       return;
     }
+    let { shadowOrdinal } = before;
+    this.#active.keyCount -= contributionOf(before.kind, shadowOrdinal);
     if (this.#switches.settleTwice === true) {
-      this.#active.unsettled.push(name);
-    } else {
-      entry.shadowOrdinal = before.shadowOrdinal;
-      entry.shadowBytes = before.shadowBytes;
+      shadowOrdinal = SHADOW_UNKNOWN;
+      memtable.setShadow(memtable.numberOf(name), shadowOrdinal, 0);
     }
-    this.#active.keyCount += contributionOf(entry) - contributionOf(before);
-    this.#dropOwn(name, before);
+    this.#active.keyCount += contributionOf(entry.kind, shadowOrdinal);
+    this.#dropOwn(name.length, before);
   }
 
   /** A live record lies elsewhere now; what it hides is known. */
   move(name: string, entry: TreeEntry, from: TreeEntry): void {
-    const before = this.#active.memtable.get(name);
+    const isFirst = this.#active.memtable.get(name) === undefined;
     const diedBytes = this.#diedBytes;
     this.set(name, entry);
-    if (before === undefined) this.settle(name, entry, from);
+    if (isFirst) this.settle(this.#active, name, from);
     // It has moved, and not died.
     this.#diedBytes = diedBytes;
   }
@@ -184,52 +185,55 @@ export class Catalog {
   /** A range delete is durable. */
   deleteRange(from: string, to: string): void {
     const generation = this.#active;
-    for (const { key, entry } of generation.memtable.deleteRange(from, to)) {
-      generation.keyCount -= contributionOf(entry);
-      this.#dropOwn(key, entry);
+    const { memtable } = generation;
+    memtable.deleteRange(from, to, (number) => {
+      const entry = memtable.look(number);
+      const { shadowOrdinal, shadowBytes } = entry;
+      generation.keyCount -= contributionOf(entry.kind, shadowOrdinal);
+      this.#dropOwn(memtable.arena.keyBytesOf(number), entry);
       // The flush settles the range as a whole, this name included.
-      if (entry.shadowOrdinal <= 0) continue;
-      if (!this.segments.isCounted(entry.shadowOrdinal)) continue;
-      this.segments.addPointer(entry.shadowOrdinal, entry.shadowBytes);
-      addTo(generation.delta, entry.shadowOrdinal, entry.shadowBytes);
-    }
+      if (shadowOrdinal <= 0 || !this.segments.isCounted(shadowOrdinal)) return;
+      this.segments.addPointer(shadowOrdinal, shadowBytes);
+      addTo(generation.delta, shadowOrdinal, shadowBytes);
+    });
   }
 
   /**
-   * An entry of a memtable hides this one of an older source (absent: none). A pointer that it hides dies.
+   * What a generation says of a name hides this entry of an older source (absent: none). A pointer that it
+   * hides dies.
    *
-   * Nothing happens when the entry is settled already.
+   * Nothing happens when that is settled already, when the name has no entry there any more, and when the
+   * generation has been flushed.
    */
-  settle(name: string, entry: TreeEntry, hidden: TreeEntry | undefined): void {
-    if (entry.shadowOrdinal !== SHADOW_UNKNOWN) return;
-    const generation = this.#generationOf(name, entry);
-    if (generation !== undefined) this.#settleIn(generation, name, entry, hidden);
+  settle(generation: Generation, name: string, hidden: TreeEntry | undefined): void {
+    if (generation !== this.#active && generation !== this.#flushing) return;
+    const number = generation.memtable.numberOf(name);
+    if (number !== NO_ENTRY) this.#settleIn(generation, number, hidden);
   }
 
   /** The same for an entry of the memtable that is being flushed, which does not change any more. */
-  settleFlushing(name: string, entry: TreeEntry, hidden: TreeEntry | undefined): void {
+  settleFlushing(number: number, hidden: TreeEntry | undefined): void {
     const generation = this.#flushing;
     assert(generation !== undefined, 'no memtable is being flushed');
-    if (entry.shadowOrdinal === SHADOW_UNKNOWN) this.#settleIn(generation, name, entry, hidden);
+    this.#settleIn(generation, number, hidden);
   }
 
-  #settleIn(
-    generation: Generation,
-    name: string,
-    entry: TreeEntry,
-    hidden: TreeEntry | undefined,
-  ): void {
-    const before = contributionOf(entry);
-    if (hidden === undefined || hidden.kind === ENTRY_DELETE) {
-      entry.shadowOrdinal = SHADOW_NONE;
-    } else if (hidden.kind === ENTRY_INLINE) {
-      entry.shadowOrdinal = SHADOW_INLINE;
-    } else {
-      entry.shadowOrdinal = hidden.ordinal;
-      entry.shadowBytes = recordBytesOf(name.length, hidden.valueBytes);
-      this.#drop(generation, entry.shadowOrdinal, entry.shadowBytes);
+  #settleIn(generation: Generation, number: number, hidden: TreeEntry | undefined): void {
+    const { memtable } = generation;
+    if (!memtable.isUnsettled(number)) return;
+    let shadowOrdinal = SHADOW_NONE;
+    let shadowBytes = 0;
+    if (hidden?.kind === ENTRY_INLINE) {
+      shadowOrdinal = SHADOW_INLINE;
+    } else if (hidden?.kind === ENTRY_POINTER) {
+      shadowOrdinal = hidden.ordinal;
+      shadowBytes = recordBytesOf(memtable.arena.keyBytesOf(number), hidden.valueBytes);
     }
-    generation.keyCount += contributionOf(entry) - before;
+    memtable.setShadow(number, shadowOrdinal, shadowBytes);
+    if (shadowOrdinal > 0) this.#drop(generation, shadowOrdinal, shadowBytes);
+    const kind = memtable.arena.kindOf(number);
+    generation.keyCount +=
+      contributionOf(kind, shadowOrdinal) - contributionOf(kind, SHADOW_UNKNOWN);
   }
 
   /** The active memtable is flushed from now on; the log goes on at `position` with a new one. */
@@ -237,7 +241,7 @@ export class Catalog {
     assert(this.#flushing === undefined, 'one memtable is flushed at a time');
     const rotated = this.#active;
     this.#flushing = rotated;
-    this.#active = newGeneration(position);
+    this.#active = newGeneration(position, this.#pool);
     this.#generation++;
     return rotated;
   }
@@ -248,6 +252,7 @@ export class Catalog {
     assert(generation !== undefined, 'no memtable is being flushed');
     for (const [ordinal, bytes] of ranges.pointers) this.#drop(generation, ordinal, bytes);
     this.#flushing = undefined;
+    generation.memtable.release();
     this.#keyCount += generation.keyCount - ranges.keyCount;
     if (tables.length > 0) {
       this.#version = this.#version.withChange({ add: [{ level: 0, tables }], remove: [] });
@@ -347,16 +352,10 @@ export class Catalog {
     this.#nextTableNumber = nextTableNumber;
   }
 
-  /** The memtable that still has this very entry for the name. */
-  #generationOf(name: string, entry: TreeEntry): Generation | undefined {
-    if (this.#active.memtable.get(name) === entry) return this.#active;
-    return this.#flushing?.memtable.get(name) === entry ? this.#flushing : undefined;
-  }
-
   /** An entry of the active memtable is gone, whatever it hides. */
-  #dropOwn(name: string, entry: TreeEntry): void {
-    if (entry.kind !== ENTRY_POINTER) return;
-    this.#drop(this.#active, entry.ordinal, recordBytesOf(name.length, entry.valueBytes));
+  #dropOwn(keyBytes: number, { kind, ordinal, valueBytes }: Replaced): void {
+    if (kind !== ENTRY_POINTER) return;
+    this.#drop(this.#active, ordinal, recordBytesOf(keyBytes, valueBytes));
   }
 
   #drop(generation: Generation, ordinal: number, bytes: number): void {
@@ -369,9 +368,9 @@ export class Catalog {
 }
 
 /** By how much an entry of a memtable changes the count of keys. */
-function contributionOf(entry: TreeEntry): number {
-  const hidesKey = entry.shadowOrdinal > 0 || entry.shadowOrdinal === SHADOW_INLINE;
-  if (entry.kind === ENTRY_DELETE) return hidesKey ? -1 : 0;
+function contributionOf(kind: EntryKind, shadowOrdinal: number): number {
+  const hidesKey = shadowOrdinal > 0 || shadowOrdinal === SHADOW_INLINE;
+  if (kind === ENTRY_DELETE) return hidesKey ? -1 : 0;
   return hidesKey ? 0 : 1;
 }
 
@@ -381,8 +380,8 @@ function placedTablesOf(version: Version): PlacedTable[] {
   );
 }
 
-function newGeneration(start: LogPosition): Generation {
-  return { memtable: new MemTable(), start, delta: new Map(), keyCount: 0, unsettled: [] };
+function newGeneration(start: LogPosition, pool: ChunkPool): Generation {
+  return { memtable: new MemTable(pool), start, delta: new Map(), keyCount: 0 };
 }
 
 function addTo(delta: Map<number, number>, ordinal: number, bytes: number): void {

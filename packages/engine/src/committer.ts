@@ -330,7 +330,7 @@ export class Committer {
     if (step.generation !== catalog.generation) return undefined;
     step.moves = step.moves.filter(({ name, entry }) => {
       const known = catalog.inMemory(name);
-      return known === undefined || known === entry;
+      return known === undefined || known.isSame(entry);
     });
     if (step.moves.length > 0) return step;
     maintenance.take([]);

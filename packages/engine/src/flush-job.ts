@@ -4,8 +4,9 @@
  * First it is settled, then its entries are written in key order. Tables are cut by size and at the keys
  * that the compaction picker wants; range deletes are clipped at the cuts.
  */
+import { bytesOfBinaryString } from '@dozo/base';
 import type { Catalog, Generation } from './catalog.ts';
-import { SCAN_PAGE_ROWS } from './limits.ts';
+import { KEY_BYTES_MAX, SCAN_PAGE_ROWS } from './limits.ts';
 import { inSteps } from './pacer.ts';
 import type { Pace } from './pacer.ts';
 import type { Settler } from './settler.ts';
@@ -18,6 +19,8 @@ import type { TableMeta } from './table/table-meta.ts';
 import type { TableReader } from './table/table-reader.ts';
 import { flushCuts } from './tree/compaction-cuts.ts';
 import type { CompactionSettings } from './tree/compaction-picker.ts';
+import { keyStartOf } from './tree/entry-arena.ts';
+import type { EntryArena } from './tree/entry-arena.ts';
 import type { MemTable } from './tree/memtable.ts';
 import type { RangeSet } from './tree/range-set.ts';
 
@@ -83,22 +86,43 @@ async function writeRows(
   cuts: string[],
   writer: RunWriter,
 ): Promise<void> {
+  const { arena } = memtable;
+  const key = new Uint8Array(KEY_BYTES_MAX);
   let from = '';
+  let cut = cuts.shift();
+  let cutBytes = cut === undefined ? undefined : bytesOfBinaryString(cut);
   pacer.begin();
   for (;;) {
-    const rows = memtable.rows({ from, reverse: false }, SCAN_PAGE_ROWS);
-    for (const { key, entry } of rows) {
-      let cut: string | undefined;
-      while (cuts[0] !== undefined && key >= cuts[0]) cut = cuts.shift();
-      if (cut !== undefined) await writer.cutAt(cut);
-      if (writer.isFull) await writer.cutAt(key);
-      writer.builder.add(key, entry);
+    const numbers = memtable.numbers({ from, reverse: false }, SCAN_PAGE_ROWS);
+    for (const number of numbers) {
+      let passed: string | undefined;
+      while (
+        cutBytes !== undefined &&
+        arena.compareKey(number, 0, cutBytes, 0, cutBytes.length) >= 0
+      ) {
+        passed = cut;
+        cut = cuts.shift();
+        cutBytes = cut === undefined ? undefined : bytesOfBinaryString(cut);
+      }
+      if (passed !== undefined) await writer.cutAt(passed);
+      if (writer.isFull) await writer.cutAt(arena.nameOf(number));
+      addEntry(writer.builder, arena, number, key);
     }
-    const last = rows.at(-1);
-    if (last === undefined || rows.length < SCAN_PAGE_ROWS) return;
-    from = `${last.key}\0`;
+    const last = numbers.at(-1);
+    if (last === undefined || numbers.length < SCAN_PAGE_ROWS) return;
+    from = `${arena.nameOf(last)}\0`;
     await pacer.pause();
   }
+}
+
+/** Copies an entry as it lies in a memtable into a table; `key` is room for its key. */
+function addEntry(builder: TableBuilder, arena: EntryArena, number: number, key: Uint8Array): void {
+  const bytes = arena.bytesOf(number);
+  const keyBytes = arena.keyBytesOf(number);
+  const start = keyStartOf(number);
+  for (let at = 0; at < keyBytes; at++) key[at] = bytes[start + at] as number;
+  const tailStart = start + keyBytes;
+  builder.addTail(key, keyBytes, bytes, tailStart, tailStart + arena.tailBytesOf(number));
 }
 
 /**

@@ -13,8 +13,8 @@ import { LOOKUPS_AT_ONCE, SETTLE_NAMES_AT_ONCE } from './limits.ts';
 import { isPromise } from './maybe-promise.ts';
 import type { Pace } from './pacer.ts';
 import { recordBytesOf } from './record.ts';
-import { COVERED } from './tree/memtable.ts';
-import { ENTRY_POINTER, SHADOW_UNKNOWN } from './tree/tree-entry.ts';
+import { NO_ENTRY } from './tree/entry-arena.ts';
+import { ENTRY_POINTER } from './tree/tree-entry.ts';
 import type { TreeEntry } from './tree/tree-entry.ts';
 import type { TestSwitches } from './test-switches.ts';
 import type { TreeAccess } from './tree-access.ts';
@@ -47,19 +47,13 @@ export class Settler {
    */
   async settle(generation: Generation, mayGoOn: () => boolean = () => true): Promise<void> {
     if (this.#options.switches?.skipSettle === true) return;
-    const names = generation.unsettled;
-    generation.unsettled = [];
-    const { entryCount } = generation.memtable;
-    const isMost = names.length * WALK_SHARE >= entryCount || names.length > SORTED_NAMES_MAX;
-    let isDone = false;
+    const { entryCount, unsettledCount } = generation.memtable;
+    if (unsettledCount === 0) return;
     this.#options.pacer.begin();
-    try {
-      isDone = isMost
-        ? await this.#settleAll(generation, mayGoOn)
-        : await this.#settleNames(generation, names.sort(), mayGoOn);
-    } finally {
-      // Those that are settled by now are passed over next time.
-      if (!isDone) generation.unsettled = names.concat(generation.unsettled);
+    if (unsettledCount * WALK_SHARE >= entryCount || unsettledCount > SORTED_NAMES_MAX) {
+      await this.#settleAll(generation, mayGoOn);
+    } else {
+      await this.#settleNames(generation, generation.memtable.unsettledNames().sort(), mayGoOn);
     }
   }
 
@@ -68,36 +62,31 @@ export class Settler {
     generation: Generation,
     names: readonly string[],
     mayGoOn: () => boolean,
-  ): Promise<boolean> {
+  ): Promise<void> {
     const { memtable } = generation;
     for (let at = 0; at < names.length; at += LOOKUPS_AT_ONCE) {
-      if (!mayGoOn()) return false;
-      const rows: IndexRow<TreeEntry>[] = [];
-      let before: string | undefined;
-      for (const key of names.slice(at, at + LOOKUPS_AT_ONCE)) {
-        const entry = memtable.get(key);
-        // A name may be listed twice.
-        if (entry !== undefined && key !== before) rows.push({ key, entry });
-        before = key;
-      }
-      await this.#settleRows(generation, rows);
+      if (!mayGoOn()) return;
+      const numbers = names.slice(at, at + LOOKUPS_AT_ONCE).map((name) => memtable.numberOf(name));
+      await this.#settleNumbers(
+        generation,
+        numbers.filter((number) => number !== NO_ENTRY),
+      );
       await this.#options.pacer.pause();
     }
-    return true;
   }
 
   /** The memtable is sorted already, and sorting many names would hold the thread. */
-  async #settleAll(generation: Generation, mayGoOn: () => boolean): Promise<boolean> {
+  async #settleAll(generation: Generation, mayGoOn: () => boolean): Promise<void> {
+    const { memtable } = generation;
     let from = '';
     while (mayGoOn()) {
-      const rows = generation.memtable.rows({ from, reverse: false }, SETTLE_NAMES_AT_ONCE);
-      const last = rows.at(-1);
-      if (last === undefined) return true;
-      await this.#settleRows(generation, rows);
-      from = `${last.key}\0`;
+      const numbers = memtable.numbers({ from, reverse: false }, SETTLE_NAMES_AT_ONCE);
+      const last = numbers.at(-1);
+      if (last === undefined) return;
+      from = `${memtable.nameOf(last)}\0`;
+      await this.#settleNumbers(generation, numbers);
       await this.#options.pacer.pause();
     }
-    return false;
   }
 
   /** What the range deletes of the generation that is being flushed hide. */
@@ -128,43 +117,39 @@ export class Settler {
     return { keyCount, pointers };
   }
 
-  /** Settles rows that the memtable has now, in key order. */
-  async #settleRows(generation: Generation, rows: readonly IndexRow<TreeEntry>[]): Promise<void> {
-    // What a range delete covers is settled with it.
-    const unsettled = rows.filter(
-      ({ entry }) => entry.shadowOrdinal === SHADOW_UNKNOWN && entry !== COVERED,
-    );
+  /** Settles entries that the memtable has now, in key order. */
+  async #settleNumbers(generation: Generation, numbers: readonly number[]): Promise<void> {
+    const { memtable } = generation;
+    const unsettled = numbers.filter((number) => memtable.isUnsettled(number));
     if (unsettled.length === 0) return;
     const { catalog, tree, pacer } = this.#options;
-    if (tree.hiddenBelow === undefined) return this.#settleOneByOne(generation, unsettled);
+    const names = unsettled.map((number) => memtable.nameOf(number));
+    if (tree.hiddenBelow === undefined) return this.#settleOneByOne(generation, names);
     // Then what was read of the memtable stays true while this waits.
     const isFrozen = generation === catalog.flushing;
     const epoch = catalog.segments.enter(true);
     try {
-      const names = unsettled.map(({ key }) => key);
       const hidden = await tree.hiddenBelow(generation, names, pacer);
-      for (const [at, { key, entry }] of unsettled.entries()) {
-        if (isFrozen) catalog.settleFlushing(key, entry, hidden[at]);
-        else this.#settleNow(generation, key, hidden[at]);
+      for (const [at, name] of names.entries()) {
+        if (isFrozen) catalog.settleFlushing(unsettled[at] as number, hidden[at]);
+        // Another entry may have taken its place meanwhile, which hides the same.
+        else catalog.settle(generation, name, hidden[at]);
       }
     } finally {
       catalog.segments.leave(epoch, true);
     }
   }
 
-  async #settleOneByOne(
-    generation: Generation,
-    rows: readonly IndexRow<TreeEntry>[],
-  ): Promise<void> {
+  async #settleOneByOne(generation: Generation, names: readonly string[]): Promise<void> {
     const { catalog } = this.#options;
     const view = this.#options.tree.below(generation);
     const epoch = catalog.segments.enter(true);
     try {
       const waiting: Promise<void>[] = [];
-      for (const { key: name, entry } of rows) {
+      for (const name of names) {
         const hidden = view.get(name);
         if (isPromise(hidden)) waiting.push(this.#settleLater(generation, name, hidden));
-        else catalog.settle(name, entry, hidden);
+        else catalog.settle(generation, name, hidden);
       }
       if (waiting.length > 0) await this.#options.pacer.wait(Promise.all(waiting));
     } finally {
@@ -177,13 +162,7 @@ export class Settler {
     name: string,
     hidden: Promise<TreeEntry | undefined>,
   ): Promise<void> {
-    this.#settleNow(generation, name, await unlessDamaged(hidden));
-  }
-
-  /** Another entry may have taken its place meanwhile, which hides the same and is in no list. */
-  #settleNow({ memtable }: Generation, name: string, hidden: TreeEntry | undefined): void {
-    const entry = memtable.get(name);
-    if (entry !== undefined && entry !== COVERED) this.#options.catalog.settle(name, entry, hidden);
+    this.#options.catalog.settle(generation, name, await unlessDamaged(hidden));
   }
 }
 

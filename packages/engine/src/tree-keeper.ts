@@ -498,9 +498,9 @@ export class TreeKeeper implements TreeWork {
   /** When nothing has been written for a moment, it is found out what the last writes hide. */
   #watchForIdleness(): void {
     const { clock, catalog, log } = this.#options;
-    const { unsettled, memtable } = catalog.active;
+    const { memtable } = catalog.active;
     if (this.#idleTimer !== undefined) return;
-    if (unsettled.length === 0 && memtable.ranges.isEmpty) return;
+    if (memtable.unsettledCount === 0 && memtable.ranges.isEmpty) return;
     const { appendedBytes } = log;
     this.#idleTimer = clock.startTimer(SETTLE_IDLE_MS, () => {
       this.#idleTimer = undefined;

@@ -129,7 +129,7 @@ class Tree {
     const sorted = [...model].sort(([a], [b]) => (a < b ? -1 : 1));
     for (let round = 0; round < 4; round++) {
       const name = this.name();
-      expect(await view.get(name)).toBe(model.get(name));
+      expect(await view.get(name)).toStrictEqual(model.get(name));
     }
     for (const reverse of [false, true]) {
       const from = this.random.chance(0.2) ? '' : this.name();

@@ -11,10 +11,10 @@
  * A block whose checksum is right has been made by us and is well formed; the walk is safe on any
  * other bytes too and says {@link EntryReader.isDamaged}.
  */
-import { assert, readUint16 } from '@dozo/base';
+import { assert, readUint16, writeBinaryString } from '@dozo/base';
 import { KEY_BYTES_MAX } from '../limits.ts';
 import { ENTRY_DELETE, ENTRY_INLINE, ENTRY_POINTER, TreeEntry } from '../tree/tree-entry.ts';
-import { CHECKSUM_BYTES } from './table-format.ts';
+import { CHECKSUM_BYTES, TABLE_INLINE_BYTES_MAX } from './table-format.ts';
 
 /** Kind and LSN. */
 const TAIL_BYTES_MIN = 2;
@@ -143,5 +143,40 @@ export function writeNumber(bytes: Uint8Array, start: number, value: number): nu
   for (; rest >= 0x8000_0000; rest = Math.floor(rest / 128)) bytes[at++] = (rest % 128) | 128;
   for (; rest >= 128; rest >>>= 7) bytes[at++] = rest | 128;
   bytes[at++] = rest;
+  return at;
+}
+
+/** How many bytes a number takes as LEB128. */
+function numberBytesOf(value: number): number {
+  let bytes = 1;
+  let rest = value;
+  for (; rest >= 0x8000_0000; rest = Math.floor(rest / 128)) bytes++;
+  for (; rest >= 128; rest >>>= 7) bytes++;
+  return bytes;
+}
+
+/** Length of the tail of an entry. */
+export function tailBytesOf({ kind, lsn, valueBytes, ordinal, offset }: TreeEntry): number {
+  const headBytes = 1 + numberBytesOf(lsn);
+  if (kind === ENTRY_INLINE) return headBytes + valueBytes;
+  if (kind !== ENTRY_POINTER) return headBytes;
+  return headBytes + numberBytesOf(ordinal) + numberBytesOf(offset) + numberBytesOf(valueBytes);
+}
+
+/** Writes the tail of an entry at `start`, and returns where it ends. */
+export function writeTail(entry: TreeEntry, into: Uint8Array, start: number): number {
+  into[start] = entry.kind;
+  let at = writeNumber(into, start + 1, entry.lsn);
+  if (entry.kind === ENTRY_INLINE) {
+    const { text, bytes, valueBytes } = entry;
+    assert(valueBytes <= TABLE_INLINE_BYTES_MAX, 'an inline value is too long');
+    if (text === '') into.set(bytes, at);
+    else writeBinaryString(text, into, at);
+    at += valueBytes;
+  } else if (entry.kind === ENTRY_POINTER) {
+    at = writeNumber(into, at, entry.ordinal);
+    at = writeNumber(into, at, entry.offset);
+    at = writeNumber(into, at, entry.valueBytes);
+  }
   return at;
 }

@@ -8,12 +8,11 @@ import { assert, binaryStringOf, compareBytes, writeBinaryString } from '@dozo/b
 import { BLOCK_BYTES, KEY_BYTES_MAX } from '../limits.ts';
 import { endOf } from '../pacer.ts';
 import { RangeSet } from '../tree/range-set.ts';
-import { ENTRY_INLINE, ENTRY_POINTER } from '../tree/tree-entry.ts';
 import type { TreeEntry } from '../tree/tree-entry.ts';
 import { encodeFilter } from './bloom.ts';
 import { BlockWriter } from './block-writer.ts';
 import type { BlockRun } from './block-writer.ts';
-import { writeNumber } from './entry-reader.ts';
+import { writeTail } from './entry-reader.ts';
 import { encodeIndex, shortFence } from './index-block.ts';
 import { encodeRanges } from './ranges-block.ts';
 import { encodeFooter } from './table-footer.ts';
@@ -87,10 +86,21 @@ export class TableBuilder {
     } else {
       keyInBytes = key as Uint8Array<ArrayBuffer>;
     }
+    const tailBytes = writeTail(entry, this.#tail, 0);
+    this.addTail(keyInBytes, key.length, this.#tail, 0, tailBytes);
+  }
+
+  /** The same for an entry whose key is `key[0, keyBytes)` and whose tail `tail[tailStart, tailEnd)`. */
+  addTail(
+    key: Uint8Array,
+    keyBytes: number,
+    tail: Uint8Array,
+    tailStart: number,
+    tailEnd: number,
+  ): void {
     const { seed, targetBytes } = this.#options;
     this.#writer ??= new BlockWriter(seed, targetBytes - this.#runBytes);
-    const tailBytes = encodeTail(entry, this.#tail);
-    const isAdded = this.#writer.add(keyInBytes, key.length, this.#tail, 0, tailBytes);
+    const isAdded = this.#writer.add(key, keyBytes, tail, tailStart, tailEnd);
     assert(isAdded, 'the keys of a table ascend');
   }
 
@@ -167,24 +177,6 @@ export class TableBuilder {
     this.#writer = undefined;
     this.addBlocks(writer.finish());
   }
-}
-
-/** Writes the tail of an entry at the begin of `tail` and returns its length. */
-function encodeTail(entry: TreeEntry, tail: Uint8Array): number {
-  tail[0] = entry.kind;
-  let at = writeNumber(tail, 1, entry.lsn);
-  if (entry.kind === ENTRY_INLINE) {
-    const { text, bytes, valueBytes } = entry;
-    assert(valueBytes <= TABLE_INLINE_BYTES_MAX, 'an inline value is too long');
-    if (text === '') tail.set(bytes, at);
-    else writeBinaryString(text, tail, at);
-    at += valueBytes;
-  } else if (entry.kind === ENTRY_POINTER) {
-    at = writeNumber(tail, at, entry.ordinal);
-    at = writeNumber(tail, at, entry.offset);
-    at = writeNumber(tail, at, entry.valueBytes);
-  }
-  return at;
 }
 
 /** The blocks of all runs with their places in the table. */

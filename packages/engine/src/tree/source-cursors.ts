@@ -1,7 +1,6 @@
 /**
  * The sources of a merge as cursors: a memtable, and a run of tables; and what their range deletes cover.
  */
-import type { IndexRow } from '../key-index.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import type { CursorRange, EntryCursor } from './entry-cursor.ts';
 import type { MemTableView } from './memtable.ts';
@@ -15,7 +14,7 @@ import type { Run } from './version.ts';
 /** Rows that a memtable's cursor takes at once, at most. */
 const MEMTABLE_PAGE_ROWS = 128;
 
-const NO_ROW: IndexRow<TreeEntry>[] = [];
+const NO_NUMBERS: readonly number[] = [];
 
 /** A cursor that can go on elsewhere. */
 export interface SeekingCursor extends EntryCursor {
@@ -44,7 +43,7 @@ export class MemTableCursor implements SeekingCursor {
   readonly #memtable: MemTableView;
   #range: CursorRange;
   #pageRows: number;
-  #page = NO_ROW;
+  #page = NO_NUMBERS;
   #at = -1;
   #isLastPage = false;
 
@@ -56,11 +55,11 @@ export class MemTableCursor implements SeekingCursor {
   }
 
   get key(): string {
-    return (this.#page[this.#at] as IndexRow<TreeEntry>).key;
+    return this.#memtable.nameOf(this.#page[this.#at] as number);
   }
 
   get entry(): TreeEntry {
-    return (this.#page[this.#at] as IndexRow<TreeEntry>).entry;
+    return this.#memtable.entryOf(this.#page[this.#at] as number);
   }
 
   next(): boolean {
@@ -68,9 +67,10 @@ export class MemTableCursor implements SeekingCursor {
     if (this.#isLastPage) return false;
     const last = this.#page.at(-1);
     if (last !== undefined) {
-      this.#range = rangeFrom(this.#range, this.#range.reverse ? last.key : `${last.key}\0`);
+      const key = this.#memtable.nameOf(last);
+      this.#range = rangeFrom(this.#range, this.#range.reverse ? key : `${key}\0`);
     }
-    this.#page = this.#memtable.rows(this.#range, this.#pageRows);
+    this.#page = this.#memtable.numbers(this.#range, this.#pageRows);
     this.#at = 0;
     this.#isLastPage = this.#page.length < this.#pageRows;
     this.#pageRows = Math.min(2 * this.#pageRows, MEMTABLE_PAGE_ROWS);
@@ -79,7 +79,7 @@ export class MemTableCursor implements SeekingCursor {
 
   skipTo(key: string): void {
     this.#range = rangeFrom(this.#range, key);
-    this.#page = NO_ROW;
+    this.#page = NO_NUMBERS;
     this.#at = -1;
     this.#isLastPage = false;
   }

@@ -23,8 +23,10 @@ export const SHADOW_UNKNOWN = -1;
 export const SHADOW_NONE = 0;
 /** It hides an entry that takes no room in the log. */
 export const SHADOW_INLINE = -2;
+/** The entry is not that of its key any more. */
+export const SHADOW_GONE = -3;
 
-/** What the tree knows of a key. Never changed, but for what a memtable's entry is found to hide. */
+/** What the tree knows of a key. Never changed. */
 export class TreeEntry {
   readonly kind: EntryKind;
   /** The record's sequence number in the log. */
@@ -39,10 +41,6 @@ export class TreeEntry {
   readonly ordinal: number;
   /** Pointer: byte offset of the record in its segment. */
   readonly offset: number;
-  /** In a memtable: the ordinal of the pointer that it hides, or one of the three `SHADOW_` above. */
-  shadowOrdinal = SHADOW_UNKNOWN;
-  /** Length of the record that the hidden pointer points to. */
-  shadowBytes = 0;
 
   /** All fields; `inline`, `pointer` and `delete` set those that a kind has. */
   constructor(
@@ -73,14 +71,21 @@ export class TreeEntry {
     return this.text === '' ? copyOfBytes(this.bytes) : bytesOfBinaryString(this.text);
   }
 
+  /** Whether this is the very same put or delete, in the same place. */
+  isSame({ kind, lsn, ordinal, offset }: TreeEntry): boolean {
+    return (
+      this.kind === kind && this.lsn === lsn && this.ordinal === ordinal && this.offset === offset
+    );
+  }
+
   /** An entry with a view of its value. The caller gives the bytes away. */
   static inline(lsn: number, value: Uint8Array): TreeEntry {
     return new TreeEntry(ENTRY_INLINE, lsn, value.length, value, '', 0, 0);
   }
 
   /**
-   * An entry that holds its value, as a binary string. In a memtable: a string of 100 bytes takes 116 bytes
-   * of heap and 60 ns, a typed array of its own 300 bytes and 440 ns.
+   * An entry that holds its value, as a binary string: one of 100 bytes takes 116 bytes of heap and 60 ns, a
+   * typed array of its own 300 bytes and 440 ns.
    */
   static held(lsn: number, text: string): TreeEntry {
     return new TreeEntry(ENTRY_INLINE, lsn, text.length, NO_VALUE, text, 0, 0);

@@ -63,7 +63,7 @@ test('what a memtable decides is answered at once and asks no table', () => {
   memtable.set(nameOf(2), TreeEntry.delete(2));
   memtable.deleteRange(nameOf(3), nameOf(4));
   const view = viewOf(tables, lastLevel(runOf(tables, upTo(10), entryOf)), [memtable]);
-  expect(view.get(nameOf(1))).toBe(entry);
+  expect(view.get(nameOf(1))).toStrictEqual(entry);
   expect(view.get(nameOf(2))).toBeUndefined();
   expect(view.get(nameOf(3))).toBeUndefined();
   expect(tables.getCount).toBe(0);

@@ -65,7 +65,7 @@ export class TreeView {
    */
   get(name: string, key?: Uint8Array): MaybePromise<TreeEntry | undefined> {
     for (const memtable of this.#memtables) {
-      const entry = memtable.get(name);
+      const entry = memtable.get(name, key);
       if (entry !== undefined) return visible(entry);
     }
     if (this.version.runs.length === 0) return undefined;
