@@ -35,6 +35,12 @@ export interface TableJobOptions {
   readonly reader: TableReader;
 }
 
+export interface FlushJobOptions extends TableJobOptions {
+  readonly settler: Settler;
+  /** Told now and then how far it is: each entry counts once when it is settled and once when it is in a table. */
+  readonly onEntries: (doneCount: number) => void;
+}
+
 /** A builder for the next table. */
 function newTableBuilder(options: TableJobOptions): {
   readonly builder: TableBuilder;
@@ -51,12 +57,15 @@ function newTableBuilder(options: TableJobOptions): {
  * the device's errors and the claim's.
  */
 export async function flushMemtable(
-  options: TableJobOptions & { readonly settler: Settler },
+  options: FlushJobOptions,
   generation: Generation,
 ): Promise<readonly TableMeta[]> {
-  const { catalog, settler } = options;
-  // Entries that a settling of before was busy with come back to the list when it ends.
-  await settler.settle(generation);
+  const { catalog, settler, onEntries } = options;
+  const { entryCount } = generation.memtable;
+  await settler.settle(generation, () => {
+    onEntries(entryCount - generation.memtable.unsettledCount);
+    return true;
+  });
   const shadows = await settler.rangeShadows(generation);
   const tables = await writeTables(options, generation);
   catalog.installFlush(tables, shadows);
@@ -64,7 +73,7 @@ export async function flushMemtable(
 }
 
 async function writeTables(
-  options: TableJobOptions,
+  options: FlushJobOptions,
   { memtable }: Generation,
 ): Promise<TableMeta[]> {
   const { catalog, settings } = options;
@@ -72,7 +81,7 @@ async function writeTables(
   const tables: TableMeta[] = [];
   const writer = new RunWriter(options, memtable.ranges, 'flush', tables);
   try {
-    await writeRows(options.pacer, memtable, cuts, writer);
+    await writeRows(options, memtable, cuts, writer);
     await writer.finish();
   } finally {
     await writer.settled();
@@ -81,7 +90,7 @@ async function writeTables(
 }
 
 async function writeRows(
-  pacer: Pace,
+  { pacer, onEntries }: FlushJobOptions,
   memtable: MemTable,
   cuts: string[],
   writer: RunWriter,
@@ -89,6 +98,7 @@ async function writeRows(
   const { arena } = memtable;
   const key = new Uint8Array(KEY_BYTES_MAX);
   let from = '';
+  let doneCount = memtable.entryCount;
   let cut = cuts.shift();
   let cutBytes = cut === undefined ? undefined : bytesOfBinaryString(cut);
   pacer.begin();
@@ -111,6 +121,8 @@ async function writeRows(
     const last = numbers.at(-1);
     if (last === undefined || numbers.length < SCAN_PAGE_ROWS) return;
     from = `${arena.nameOf(last)}\0`;
+    doneCount += numbers.length;
+    onEntries(doneCount);
     await pacer.pause();
   }
 }

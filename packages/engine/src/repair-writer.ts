@@ -157,7 +157,8 @@ export class RepairWriter {
       ...{ catalog, space: this.#space, pacer: UNPACED, reader: tree.tables },
       ...{ seed, tableBytes, settings },
     };
-    await flushMemtable({ ...job, settler }, catalog.rotate(this.log.position));
+    const onEntries = (): void => undefined;
+    await flushMemtable({ ...job, settler, onEntries }, catalog.rotate(this.log.position));
   }
 
   async #writeCheckpoint(): Promise<void> {

@@ -57,6 +57,9 @@ export interface TreeKeeperOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
+/** So much of a memtable may be put before the flush of the last one has done anything. */
+const FLUSH_LAG_SHARE = 0.25;
+
 /** Tables above the last level are merged for the sake of space until they are one part in so many of all. */
 const SPACE_SHARE = 64;
 
@@ -86,6 +89,8 @@ export class TreeKeeper implements TreeWork {
   /** A table that is needed for it is damaged. */
   #isCompactionBroken = false;
   #logBytesAtRotation = 0;
+  /** How far the flush is: see `FlushJobOptions.onEntries`. */
+  #flushedCount = 0;
   #isEnded = false;
   #waiting: (() => void)[] = [];
 
@@ -123,7 +128,7 @@ export class TreeKeeper implements TreeWork {
 
   /** Whether writers must wait. */
   get isStalled(): boolean {
-    if (this.#flush !== undefined && (this.#isMemtableFull() || this.#isReplayLong())) return true;
+    if (this.#flush !== undefined && this.#isFlushBehind()) return true;
     // Only while something is done about it.
     return this.#isLevelZeroLong && this.#work !== undefined;
   }
@@ -285,11 +290,30 @@ export class TreeKeeper implements TreeWork {
   }
 
   #isMemtableFull(): boolean {
+    return this.#fullShare() >= 1;
+  }
+
+  /** How full the active memtable is, or the log that is replayed into it. */
+  #fullShare(): number {
     const { catalog, log, settings } = this.#options;
-    return (
-      catalog.active.memtable.sizeBytes >= settings.memtableBytes ||
-      log.appendedBytes - this.#logBytesAtRotation >= settings.replayBytes
+    return Math.max(
+      catalog.active.memtable.sizeBytes / settings.memtableBytes,
+      (log.appendedBytes - this.#logBytesAtRotation) / settings.replayBytes,
     );
+  }
+
+  /**
+   * Whether the flush is behind what is put meanwhile. The active memtable may be as full as the flush is
+   * done, and some more: so writers wait for a moment each, and not for the whole flush at its end.
+   */
+  #isFlushBehind(): boolean {
+    if (this.#isMemtableFull() || this.#isReplayLong()) return true;
+    // It waits for segments that those may free who would wait for it.
+    if (this.#options.space.isWaiting) return false;
+    const { catalog } = this.#options;
+    const entryCount = catalog.flushing?.memtable.entryCount ?? 0;
+    const doneShare = this.#flushedCount / Math.max(1, 2 * entryCount);
+    return this.#fullShare() > doneShare + FLUSH_LAG_SHARE;
   }
 
   /**
@@ -306,6 +330,7 @@ export class TreeKeeper implements TreeWork {
     const { catalog, log, counters } = this.#options;
     const generation = catalog.rotate(log.position);
     this.#logBytesAtRotation = log.appendedBytes;
+    this.#flushedCount = 0;
     this.#flush = this.#guarded(this.#runFlush(generation)).then(() => {
       counters.memtableFlushCount++;
       this.#flush = undefined;
@@ -316,7 +341,11 @@ export class TreeKeeper implements TreeWork {
   async #runFlush(generation: Generation): Promise<void> {
     await this.#settling?.catch(() => undefined);
     const { settler, counters } = this.#options;
-    const tables = await flushMemtable({ ...this.#jobOptions(), settler }, generation);
+    const onEntries = (doneCount: number): void => {
+      this.#flushedCount = doneCount;
+      if (this.#waiting.length > 0 && !this.isStalled) this.#tell();
+    };
+    const tables = await flushMemtable({ ...this.#jobOptions(), settler, onEntries }, generation);
     counters.memtableBytesFlushed += generation.memtable.dataBytes;
     counters.flushBytesWritten += sizeBytesOf(tables);
     this.#gatherBytesMax += sizeBytesOf(tables);
