@@ -4,9 +4,11 @@ export interface SpaceJob {
   /** Where the device file is made. */
   readonly directory: string;
   readonly deviceBytes: number;
+  /** Payload of a segment; 0: what the engine takes for such a device by itself. */
+  readonly segmentPayloadBytes: number;
   /** Part of `of` that live records take, their heads included. */
   readonly fill: number;
-  readonly of: 'usableBytes' | 'deviceBytes';
+  readonly of: 'usableBytes' | 'payloadBytes';
   readonly valueBytes: number;
   readonly writers: number;
   /** Overwrites until so many times the size of the device has been put. */
@@ -33,10 +35,14 @@ export interface Slice {
 }
 
 export interface SpaceResult {
+  readonly segmentCount: number;
+  readonly segmentBytes: number;
   readonly usableBytes: number;
+  /** What the engine said it holds when it had been filled, or when it refused to be. */
+  readonly filledBytes: number;
   readonly keyCount: number;
-  /** Absent when the device could not be filled so far. */
-  readonly refusedAtBytes?: number;
+  /** It could not be filled so far: nothing else was measured. */
+  readonly isRefused: boolean;
   readonly slices: readonly Slice[];
   /** All slices but the filling, taken together. */
   readonly steady?: Slice;

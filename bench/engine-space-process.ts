@@ -1,7 +1,7 @@
 /**
  * Fills a device to some part and overwrites at random for long: one run of `engine-space.ts`.
  *
- *     node engine-space-process.ts '{"fill": 0.7, "of": "usableBytes", ...}'
+ *     node engine-space-process.ts '{"fill": 0.7, "of": "payloadBytes", ...}'
  *
  * Filling needs no reclaim, so its latencies are those without; the slices after it are those with.
  * Every writer has keys of its own, so that it is known at the end what each must hold.
@@ -12,11 +12,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '@dozo/base';
 import { formatDevice, openEngine, type Engine } from '@dozo/engine';
 import {
+  boundProcessMemory,
   createDeviceFile,
   openFileDevice,
   openSystemClock,
   readHostIdentity,
   SystemRandom,
+  WorkerCompute,
 } from '@dozo/platform';
 import { Entries, KEY_BYTES, keyOf } from './engine-job.ts';
 import type { Slice, SpaceJob, SpaceResult } from './engine-space-job.ts';
@@ -39,26 +41,33 @@ await engine.close();
 process.exit(0);
 
 async function openFresh(): Promise<Engine> {
+  // Both as `dozo up` does.
+  await boundProcessMemory();
+  const compute = new WorkerCompute();
   const path = join(job.directory, 'device');
   const clock = await openSystemClock();
   await createDeviceFile({ path, sizeBytes: job.deviceBytes, fill: 'zeros' });
   const device = await openFileDevice({ path, mode: 'exclusive' });
-  await formatDevice({ device, clock, random, isLocal: true });
+  const { segmentPayloadBytes } = job;
+  const sizes = segmentPayloadBytes === 0 ? {} : { segmentPayloadBytes };
+  await formatDevice({ device, clock, random, isLocal: true, ...sizes });
   const { pid, ...identity } = readHostIdentity();
   const holder = { ...identity, processId: pid, softwareVersion: 'bench' };
-  return openEngine({ device, clock, random, holder });
+  return openEngine({ device, clock, random, holder, compute });
 }
 
 async function run(): Promise<SpaceResult> {
-  const { usableBytes } = engine.stats();
-  const wantedBytes = job.fill * (job.of === 'usableBytes' ? usableBytes : job.deviceBytes);
+  const { usableBytes, segmentCount, segmentBytes } = engine.stats();
+  const wholeBytes = job.of === 'usableBytes' ? usableBytes : segmentCount * segmentBytes;
+  const wantedBytes = job.fill * wholeBytes;
   const keyCount = Math.floor(wantedBytes / (await recordBytes()));
   const versions = new Uint32Array(keyCount);
   const filling = await slice('filling', keyCount, (index) => index, versions);
   const slices = [filling];
+  const filledBytes = engine.stats().liveBytes;
+  const sizes = { segmentCount, segmentBytes, usableBytes, filledBytes, keyCount };
   if (filling.failedCount > 0) {
-    const refusedAtBytes = engine.stats().liveBytes;
-    return { usableBytes, keyCount, refusedAtBytes, slices, wrongCount: 0, checkedCount: 0 };
+    return { ...sizes, isRefused: true, slices, wrongCount: 0, checkedCount: 0 };
   }
   const countOfSlice = Math.ceil(
     (job.turns * job.deviceBytes) / (job.valueBytes + KEY_BYTES) / SLICES,
@@ -81,7 +90,7 @@ async function run(): Promise<SpaceResult> {
     { name: 'steady', count: countOfSlice * SLICES, failedCount, loopMsMax },
     { before, startMs, latencies: allLatencies },
   );
-  return { usableBytes, keyCount, slices, steady, ...(await checked(versions)) };
+  return { ...sizes, isRefused: false, slices, steady, ...(await checked(versions)) };
 }
 
 /** What a record of this value takes, its head included. */

@@ -14,7 +14,14 @@ import { createInterface } from 'node:readline';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hasCode, type Device } from '@dozo/base';
 import { openEngine, type Engine, type Entry } from '@dozo/engine';
-import { openFileDevice, openSystemClock, readHostIdentity, SystemRandom } from '@dozo/platform';
+import {
+  boundProcessMemory,
+  openFileDevice,
+  openSystemClock,
+  readHostIdentity,
+  SystemRandom,
+  WorkerCompute,
+} from '@dozo/platform';
 import { keysOfWorkers, WriterBatches } from './writer-batches.ts';
 import {
   isWholeValue,
@@ -44,9 +51,17 @@ function tell(line: WriterLine): void {
 
 async function open(): Promise<Engine> {
   const { path, mode, switches, memory } = configuration;
+  // Both as `dozo up` does.
+  await boundProcessMemory();
+  const compute = new WorkerCompute({
+    onWorkerLost: (reason) => {
+      process.stderr.write(`the thread that merges has ended: ${reason}\n`);
+    },
+  });
   const { pid, ...identity } = readHostIdentity();
   return openEngine({
     ...memory,
+    compute,
     device: altered(await openFileDevice({ path, mode })),
     clock: await openSystemClock(),
     random: new SystemRandom(),

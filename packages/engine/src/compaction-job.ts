@@ -4,13 +4,18 @@
  * Each input run is read in stretches of data blocks past the block cache; a merge step takes what is
  * there of all runs and goes as far as that allows. Steps are small where they run on this thread. While a
  * table is written, the next one is merged.
+ *
+ * A thread that is lost takes the blocks with it: they are read again, and when nothing came of some
+ * steps in a row, the rest of the job is done on this thread, in small ones. So a job ends whatever becomes
+ * of the threads; the next job asks for one again.
  */
-import { binaryStringOf, bytesOfBinaryString, hasCode } from '@dozo/base';
+import { InlineCompute, binaryStringOf, bytesOfBinaryString, hasCode } from '@dozo/base';
 import type { Compute } from '@dozo/base';
 import type { Counters } from './counters.ts';
 import { RunWriter } from './flush-job.ts';
 import type { TableJobOptions } from './flush-job.ts';
 import {
+  COMPUTE_FAILURES_MAX,
   MERGE_READ_BYTES,
   MERGE_READ_BYTES_APART,
   MERGE_READ_BYTES_MIN,
@@ -32,6 +37,8 @@ import type { Run } from './tree/version.ts';
 export interface CompactionJobOptions extends TableJobOptions {
   readonly compute: Compute;
   readonly counters: Counters;
+  /** Throws once nobody wants the tables any more. */
+  readonly assertGoing: () => void;
 }
 
 /** Where a run of the input is. */
@@ -42,8 +49,15 @@ interface Source {
   tableAt: number;
   /** Blocks that are not done; undefined when the table has not been begun. */
   run: DataRun | undefined;
-  /** What is read of it at once: with it, all sources come to an end of what is there together. */
-  readonly readBytes: number;
+  /** Part of the input that it is: with it, all sources come to an end of what is there together. */
+  readonly share: number;
+}
+
+/** Where the steps of a job run. Begins as the engine was told; goes over to this thread if it must. */
+interface Place {
+  compute: Compute;
+  /** Steps in a row that came to nothing: the thread was lost, or called blocks damaged. */
+  failureCount: number;
 }
 
 /** What the next step goes on from. */
@@ -78,16 +92,12 @@ async function merge(
 ): Promise<void> {
   const { reader, catalog, settings } = options;
   const sources: Source[] = [];
-  const readBytes = options.compute.isApart ? MERGE_READ_BYTES_APART : MERGE_READ_BYTES;
   let outputRanges = RangeSet.EMPTY;
   for (const { tables } of job.inputs) {
     const ranges = await rangesOf(reader, tables);
     if (!job.dropsDeletes) outputRanges = outputRanges.union(ranges);
     const share = sizeBytesOf(tables) / job.inputBytes;
-    sources.push({
-      ...{ tables, ranges: packRanges(ranges), tableAt: 0, run: undefined },
-      readBytes: Math.max(MERGE_READ_BYTES_MIN, Math.floor(readBytes * share)),
-    });
+    sources.push({ tables, ranges: packRanges(ranges), tableAt: 0, run: undefined, share });
   }
   const cuts = outputCuts(catalog.version, job, settings);
   const writer = new RunWriter(options, outputRanges, 'compaction', written);
@@ -105,14 +115,16 @@ async function mergeInto(
   sources: readonly Source[],
   cuts: string[],
 ): Promise<void> {
-  const { reader, pacer, compute } = options;
-  const stepBytesMax = compute.isApart ? Number.POSITIVE_INFINITY : MERGE_STEP_BYTES;
+  const { reader, pacer, compute, assertGoing } = options;
+  const place: Place = { compute, failureCount: 0 };
   let progress: Progress = { after: undefined };
   for (;;) {
-    await fillAll(reader, sources);
+    assertGoing();
+    await fillAll(reader, place, sources);
     pacer.begin();
     const cut = cuts[0];
-    const step = await runStep(options, sources, {
+    const stepBytesMax = place.compute.isApart ? Number.POSITIVE_INFINITY : MERGE_STEP_BYTES;
+    const step = await runStep(options, place, sources, {
       ...progress,
       dropDeletes: job.dropsDeletes,
       seed: writer.seed,
@@ -138,17 +150,19 @@ async function mergeInto(
 
 /** Runs one step; `undefined` when it must be done again, because blocks had to be read again. */
 async function runStep(
-  { compute, reader, counters }: CompactionJobOptions,
+  { reader, counters }: CompactionJobOptions,
+  place: Place,
   sources: readonly Source[],
   rest: Omit<MergeInput, 'sources'>,
 ): Promise<MergeStep | undefined> {
   let output: MergeTaskOutput;
   try {
-    output = await compute.run(mergeTask, { ...rest, sources: sources.map(mergeSourceOf) });
+    output = await place.compute.run(mergeTask, { ...rest, sources: sources.map(mergeSourceOf) });
   } catch (error) {
     if (!hasCode(error, 'COMPUTE_WORKER_LOST')) throw error;
+    noteFailure(place);
     // The blocks are lost with the thread.
-    for (const source of sources) await readAgain(reader, source);
+    for (const source of sources) await readAgain(reader, place, source);
     return undefined;
   }
   const { result, blocks } = output;
@@ -157,6 +171,7 @@ async function runStep(
     if (run !== undefined) source.run = { ...run, blocks: blocks[index] ?? run.blocks };
   }
   if (result.isDamaged) {
+    noteFailure(place);
     const source = sources[result.source];
     const table = source?.tables[source.tableAt];
     // Rejects when it is damaged on the disk too.
@@ -165,8 +180,14 @@ async function runStep(
     }
     return undefined;
   }
+  place.failureCount = 0;
   counters.compactionBytesRead += consume(sources, result);
   return result;
+}
+
+function noteFailure(place: Place): void {
+  place.failureCount++;
+  if (place.failureCount >= COMPUTE_FAILURES_MAX) place.compute = new InlineCompute();
 }
 
 async function rangesOf(reader: TableReader, tables: Run): Promise<RangeSet> {
@@ -181,10 +202,21 @@ async function rangesOf(reader: TableReader, tables: Run): Promise<RangeSet> {
  * Makes sure that there are blocks of every source that has any more. When one is out of them, the others
  * that will be soon are read on with it, what is left of them once more: a step ends where the first ends.
  */
-async function fillAll(reader: TableReader, sources: readonly Source[]): Promise<void> {
+async function fillAll(
+  reader: TableReader,
+  place: Place,
+  sources: readonly Source[],
+): Promise<void> {
   for (const source of sources) passEndedTable(source);
   if (!sources.some(isOut)) return;
-  await Promise.all(sources.filter(isNearlyOut).map((source) => fill(reader, source)));
+  const outSoon = sources.filter((source) => isNearlyOut(place, source));
+  await Promise.all(outSoon.map((source) => fill(reader, place, source)));
+}
+
+/** How much of a source is read at once. */
+function readBytesOf({ compute }: Place, { share }: Source): number {
+  const bytes = compute.isApart ? MERGE_READ_BYTES_APART : MERGE_READ_BYTES;
+  return Math.max(MERGE_READ_BYTES_MIN, Math.floor(bytes * share));
 }
 
 function passEndedTable(source: Source): void {
@@ -199,26 +231,29 @@ function isOut({ tables, tableAt, run }: Source): boolean {
   return tableAt < tables.length && (run === undefined || run.blockEnds.length === 0);
 }
 
-function isNearlyOut(source: Source): boolean {
-  const { run, readBytes } = source;
-  return isOut(source) || (run?.isLast === false && 2 * run.blocks.length < readBytes);
+function isNearlyOut(place: Place, source: Source): boolean {
+  const { run } = source;
+  if (isOut(source)) return true;
+  return run?.isLast === false && 2 * run.blocks.length < readBytesOf(place, source);
 }
 
-async function fill(reader: TableReader, source: Source): Promise<void> {
+async function fill(reader: TableReader, place: Place, source: Source): Promise<void> {
+  const readBytes = readBytesOf(place, source);
   for (;;) {
     const table = source.tables[source.tableAt];
     if (table === undefined) return;
-    source.run = await reader.readRun(table, source.run?.firstBlock ?? 0, source.readBytes);
+    source.run = await reader.readRun(table, source.run?.firstBlock ?? 0, readBytes);
     if (source.run !== undefined) return;
     // A table of range deletes alone has no blocks.
     source.tableAt++;
   }
 }
 
-async function readAgain(reader: TableReader, source: Source): Promise<void> {
+async function readAgain(reader: TableReader, place: Place, source: Source): Promise<void> {
   const table = source.tables[source.tableAt];
   if (source.run === undefined || table === undefined) return;
-  source.run = await reader.readRun(table, source.run.firstBlock, source.readBytes);
+  const readBytes = readBytesOf(place, source);
+  source.run = await reader.readRun(table, source.run.firstBlock, readBytes);
 }
 
 const NO_BLOCKS = new Uint8Array(0);

@@ -88,6 +88,7 @@ function treeStatsOf({ catalog, keeper, tree, counters }: StatsSources): TreeSta
       tableCount,
       sizeBytes: levelBytes,
     })),
+    logLiveBytes: catalog.liveLogBytes,
     cache: { limitBytes, sizeBytes, hitCount, missCount },
     memtableBytes: catalog.memtables.reduce((bytes, memtable) => bytes + memtable.sizeBytes, 0),
     memtableBytesMax: keeper.memtableBytesMax,

@@ -142,6 +142,8 @@ export interface TableWorkStats {
 export interface TreeStats {
   /** Level 0, into which memory is flushed, up to the last one, empty ones included. */
   readonly levels: readonly LevelStats[];
+  /** What live records take in the log. An upper bound until a moment after the last write; exact then. */
+  readonly logLiveBytes: number;
   readonly cache: CacheStats;
   /** Heap that what was written since the last flush takes, what is being flushed included; estimated. */
   readonly memtableBytes: number;

@@ -90,6 +90,9 @@ export const MERGE_STEP_BYTES = 128 * KIB;
 export const MERGE_READ_BYTES = 512 * KIB;
 export const MERGE_READ_BYTES_APART = 4 * MIB;
 
+/** Steps of a merge in a row of which another thread made nothing, before the engine's own thread goes on. */
+export const COMPUTE_FAILURES_MAX = 3;
+
 /** Bytes of one run that it reads at least: some blocks. */
 export const MERGE_READ_BYTES_MIN = 32 * KIB;
 

@@ -407,12 +407,15 @@ export class TreeKeeper implements TreeWork {
 
   async #compact(job: Compaction): Promise<void> {
     const { catalog, counters, tree, compute, switches } = this.#options;
-    const { cache, tables: reader } = tree;
+    const { cache } = tree;
     const inputs = job.inputs.flatMap(({ tables }) => tables);
+    const assertGoing = (): void => {
+      this.assertGoing();
+    };
     const tables = job.isMove
       ? inputs
       : await compact(
-          { ...this.#jobOptions(), reader, compute, counters },
+          { ...this.#jobOptions(), compute, counters, assertGoing },
           switches.dropDeletesEarly === true ? { ...job, dropsDeletes: true } : job,
         );
     if (tables === undefined) return;

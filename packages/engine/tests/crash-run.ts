@@ -1,14 +1,14 @@
 /**
  * Crashes an engine at every operation of its device and looks at what is found afterwards.
  *
- * A run is named by its seed. It ages a small simulated disk with a random workload, then goes on with
+ * A run is named by its seed, which also draws where merges are computed. It ages a small simulated disk with a random workload, then goes on with
  * the workload while, at the beginning and at the end of every device operation, the disk is forked as
  * a crash at that moment would leave it (unflushed writes lost, torn and reordered). Each fork is
  * opened and compared with the model; some are crashed again, during recovery or after it.
  *
  * What is checked: the device opens; what a scan shows is exactly the state after the first p batches,
  * with every acknowledged batch among them and each batch whole; reads agree with the scan; the
- * accounting of live bytes agrees with it; verify finds nothing. Every value ever written is remembered, so
+ * counts of keys and of live bytes in the log agree with it once they are settled; verify finds nothing. Every value ever written is remembered, so
  * that what came back from the dead is told apart from what was lost.
  */
 import { SeededRandom, binaryStringOf, equalBytes } from '@dozo/base';
@@ -16,12 +16,13 @@ import { SimulatedClock, SimulatedDevice } from '@dozo/simulator';
 import type { SimulatedMedium } from '@dozo/simulator';
 import { openEngine } from '../src/index.ts';
 import type { Engine } from '../src/index.ts';
-import { recordBytesOf } from '../src/record.ts';
 import type { TestSwitches } from '../src/test-switches.ts';
 import { PhaseWatch, noPhases } from './crash-phases.ts';
 import type { PhaseCounts } from './crash-phases.ts';
-import { HAS_EXACT_COUNTS, SMALL_TREE } from './engine-features.ts';
+import { DrawnCompute } from './drawn-compute.ts';
+import { SMALL_TREE } from './engine-features.ts';
 import type { ProofOperation } from './engine-features.ts';
+import { countsOf, problemWhenSettled } from './exact-counts.ts';
 import { HOLDER, KIB, formattedMedium } from './simulated-engine.ts';
 import type { World } from './simulated-engine.ts';
 import { ValueHistory } from './value-history.ts';
@@ -29,12 +30,14 @@ import { Workload, applyTo, areEqual, bytesOf, drawShape } from './workload.ts';
 import type { Knowledge, Shape, State } from './workload.ts';
 
 export interface CrashRunOptions {
-  readonly seed: string | number;
+  readonly seed: number;
   readonly switches?: TestSwitches;
   /** Few keys, overwritten again and again: segments die as soon as they are full. */
   readonly hasFewKeys?: boolean;
   /** More than the disk takes: it is full nearly all the time. */
   readonly isFull?: boolean;
+  /** Merges on the engine's own thread, whatever the seed says. */
+  readonly isInline?: boolean;
   /** Whether the engine discards what is free. */
   readonly discards?: boolean;
   /** Batches before the first crash, and while crashes are tried. */
@@ -49,8 +52,17 @@ export interface CrashRunResult {
   readonly phases: PhaseCounts;
   /** Batches that a full disk refused. */
   readonly refusedCount: number;
+  /** Merge steps that were given to threads, and those of them that were lost. */
+  readonly threadTasks: number;
+  readonly lostTasks: number;
   /** The first violation, in words. */
   readonly violation: string | undefined;
+}
+
+/** An engine, and what makes time pass for it. */
+interface Opened {
+  readonly engine: Engine;
+  readonly clock: SimulatedClock;
 }
 
 interface Crash {
@@ -88,6 +100,7 @@ class CrashRun {
   readonly #shape: Shape;
   readonly #history = new ValueHistory();
   readonly #phases = noPhases();
+  readonly #compute: DrawnCompute;
   #refusedCount = 0;
   #crashPoints = 0;
   #openCount = 0;
@@ -95,6 +108,7 @@ class CrashRun {
   constructor(options: CrashRunOptions) {
     this.#options = options;
     this.#random = new SeededRandom(`crash/${options.seed}`);
+    this.#compute = new DrawnCompute(options.seed, options.isInline);
     const shape = drawShape(this.#random);
     const { hasFewKeys = false, isFull = false } = options;
     this.#shape = { ...shape, ...(hasFewKeys ? FEW_KEYS : {}), ...(isFull ? FULL : {}) };
@@ -136,6 +150,7 @@ class CrashRun {
       crashPoints: this.#crashPoints,
       phases: this.#phases,
       refusedCount: this.#refusedCount,
+      ...this.#compute.counts,
       violation,
     };
   }
@@ -198,8 +213,7 @@ class CrashRun {
     if (isCrashedAgain) await this.#crashAgain(crash);
     const medium = crash.medium.fork();
     const device = this.#device(medium);
-    const engine = await this.#openFound(device, crash);
-    await this.#compare(engine, crash);
+    await this.#compare(await this.#openFound(device, crash), crash);
     device.halt();
   }
 
@@ -221,18 +235,11 @@ class CrashRun {
         device.halt();
       },
     });
-    const opened = openEngine({
-      device,
-      ...world,
-      holder: HOLDER,
-      testSwitches: this.#switches,
-      discard: this.#options.discards ?? false,
-      ...SMALL_TREE,
-    });
     const stopped = (): boolean => found.crash !== undefined;
-    const engine = await untilStopped(opened, stopped);
+    const engine = await untilStopped(this.#open(world, device), stopped);
     if (engine !== undefined) {
-      const base = await untilStopped(this.#compare(engine, crash), stopped);
+      const opened = { engine, clock: world.clock };
+      const base = await untilStopped(this.#compare(opened, crash), stopped);
       if (base !== undefined) {
         const writer = new Workload(base, this.#random, this.#shape, this.#history);
         knowledge = () => writer.knowledge();
@@ -251,33 +258,31 @@ class CrashRun {
 
   async #recoveredState(crash: Crash): Promise<State> {
     const device = this.#device(crash.medium);
-    const engine = await this.#openFound(device, crash);
-    const state = await this.#compare(engine, crash);
-    await engine.close();
+    const opened = await this.#openFound(device, crash);
+    const state = await this.#compare(opened, crash);
+    await opened.engine.close();
     await device.close();
     return state;
   }
 
-  async #openFound(device: SimulatedDevice, crash: Crash): Promise<Engine> {
+  async #openFound(device: SimulatedDevice, crash: Crash): Promise<Opened> {
+    const world = this.#world('open');
     try {
-      return await this.#open(this.#world('open'), device);
+      return { engine: await this.#open(world, device), clock: world.clock };
     } catch (error) {
       throw new Violation(`${crash.at}: opening failed: ${String(error)}`);
     }
   }
 
   /** Throws unless the engine shows a state that the knowledge allows; returns that state. */
-  async #compare(engine: Engine, crash: Crash): Promise<State> {
+  async #compare({ engine, clock }: Opened, crash: Crash): Promise<State> {
     const { knowledge, at } = crash;
     const found = new Map<string, Uint8Array>();
-    let liveBytes = 0;
+    const sizes: { readonly keyBytes: number; readonly valueBytes: number }[] = [];
     for await (const row of engine.scan({})) {
       const value = row.value ?? new Uint8Array(0);
       found.set(binaryStringOf(row.key), value);
-      liveBytes += recordBytesOf(row.key.length, value.length);
-    }
-    if (HAS_EXACT_COUNTS && engine.stats().liveBytes !== liveBytes) {
-      throw new Violation(`${at}: live bytes ${engine.stats().liveBytes}, really ${liveBytes}`);
+      sizes.push({ keyBytes: row.key.length, valueBytes: value.length });
     }
     const state = new Map(knowledge.base);
     let matched: State | undefined;
@@ -287,6 +292,8 @@ class CrashRun {
     });
     if (areEqual(state, found)) matched = found;
     if (matched === undefined) throw new Violation(`${at}: ${this.#describe(knowledge, found)}`);
+    const problem = await problemWhenSettled(engine, clock, countsOf(sizes));
+    if (problem !== undefined) throw new Violation(`${at}: ${problem}`);
     for (const [key, value] of found) {
       if (!this.#random.chance(0.1)) continue;
       const entry = await engine.get(bytesOf(key));
@@ -326,6 +333,7 @@ class CrashRun {
       testSwitches: this.#switches,
       discard,
       ...SMALL_TREE,
+      ...this.#compute.next(clock),
     });
   }
 

@@ -10,9 +10,6 @@ export const HAS_RANGE_DELETE: boolean = true;
 /** Whether the index is a merge tree: it flushes memtables and compacts tables. */
 export const HAS_TREE: boolean = true;
 
-/** Whether `keyCount` and `liveBytes` are exact at every moment, not only when all is settled. */
-export const HAS_EXACT_COUNTS: boolean = false;
-
 /** Deletes all keys in `[from, to)`. */
 export interface RangeDelete {
   readonly kind: 'delete-range';

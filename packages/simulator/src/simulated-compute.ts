@@ -35,6 +35,7 @@ export class SimulatedCompute implements Compute {
   /** What rejects each task that has not ended. */
   readonly #running = new Map<number, (error: ComputeError) => void>();
   #taskCount = 0;
+  #lostCount = 0;
   #state: 'open' | 'closed' | 'halted' = 'open';
 
   constructor(options: SimulatedComputeOptions) {
@@ -51,6 +52,11 @@ export class SimulatedCompute implements Compute {
   /** How many tasks have been taken. */
   get taskCount(): number {
     return this.#taskCount;
+  }
+
+  /** How many of them were rejected because their thread was lost. */
+  get lostCount(): number {
+    return this.#lostCount;
   }
 
   run<Input, Output>(task: ComputeTask<Input, Output>, input: Input): Promise<Output> {
@@ -70,6 +76,7 @@ export class SimulatedCompute implements Compute {
       const settle = (): void => {
         if (this.#state !== 'open' || !this.#running.delete(id)) return;
         if (isLost) {
+          this.#lostCount++;
           reject(workerLost(task.name));
           return;
         }

@@ -32,6 +32,7 @@ const ENGINE = {
   },
   commitLatency: { boundsMs: [1, 2, 5], counts: [40, 50, 9, 1], sumMs: 200, maxMs: 42.345 },
   tree: {
+    logLiveBytes: 2 ** 20,
     levels: [
       { runCount: 2, tableCount: 3, sizeBytes: 12 * 2 ** 20 },
       { runCount: 0, tableCount: 0, sizeBytes: 0 },

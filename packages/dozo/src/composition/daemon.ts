@@ -79,7 +79,10 @@ export class Daemon {
     this.#startedAtWallMs = parts.clock.wallMs();
     this.#compute = new WorkerCompute({
       onWorkerLost: (reason) => {
-        parts.log.warn({ reason }, 'the thread that merges tables has ended; another one goes on');
+        parts.log.warn(
+          { reason },
+          'the thread that merges tables has ended; others go on, in the end the one that serves',
+        );
       },
     });
   }

@@ -2,7 +2,7 @@
  * One run of the model test: a random life of an engine on a simulated disk, compared with a plain map.
  *
  * A run is named by its seed, which also draws its shape: size of the disk, keys, values, memtable,
- * cache. Several batches are on their way at once; gets, scans in both directions and snapshots look at
+ * cache, and where merges are computed (`drawn-compute.ts`). Several batches are on their way at once; gets, scans in both directions and snapshots look at
  * the engine meanwhile and much later; the power fails at a random operation of the device, also during
  * recovery, with torn and reordered writes; the engine is closed and opened again. What each read may
  * show is known exactly: see `VersionedMap`.
@@ -14,24 +14,20 @@ import { SimulatedClock, SimulatedDevice } from '@dozo/simulator';
 import type { SimulatedMedium } from '@dozo/simulator';
 import { openEngine } from '../../src/index.ts';
 import type { Engine, EngineStats, ScanEntry, Snapshot } from '../../src/index.ts';
-import { recordBytesOf } from '../../src/record.ts';
 import type { TestSwitches } from '../../src/test-switches.ts';
-import {
-  HAS_EXACT_COUNTS,
-  HAS_RANGE_DELETE,
-  backgroundCountsOf,
-  batchOf,
-} from '../engine-features.ts';
+import { DrawnCompute } from '../drawn-compute.ts';
+import { HAS_RANGE_DELETE, backgroundCountsOf, batchOf } from '../engine-features.ts';
 import type { BackgroundCounts, TreeSizes } from '../engine-features.ts';
+import { countsOf, problemAtAnyMoment, problemWhenSettled } from '../exact-counts.ts';
 import { HOLDER, formattedMedium } from '../simulated-engine.ts';
 import { ValueMaker, drawKeys, drawValueBytes, keyBytesOf } from './keys-and-values.ts';
-import { brokenRule, drawShape } from './model-shape.ts';
+import { DELETES_PAYLOAD_BYTES_MIN, brokenRule, drawShape } from './model-shape.ts';
 import type { Shape } from './model-shape.ts';
 import { VersionedMap, Violation } from './versioned-map.ts';
 import type { Change, FoundRow, IndexSpan, Window } from './versioned-map.ts';
 
 export interface ModelRunOptions {
-  readonly seed: string | number;
+  readonly seed: number;
   /** Puts, deletes, gets, scans and so on. */
   readonly operationCount: number;
   readonly switches?: TestSwitches;
@@ -50,6 +46,9 @@ export interface ModelCounts extends BackgroundCounts {
   readonly crashes: number;
   readonly reopens: number;
   readonly verifies: number;
+  /** Merge steps that were given to threads, and those of them that were lost. */
+  readonly threadTasks: number;
+  readonly lostTasks: number;
 }
 
 export interface ModelRunResult {
@@ -62,6 +61,7 @@ export interface ModelRunResult {
 interface Opened {
   readonly engine: Engine;
   readonly device: SimulatedDevice;
+  readonly clock: SimulatedClock;
   readonly medium: SimulatedMedium;
   /** Resolves when an armed crash has come. */
   readonly crashed: Promise<'crashed'>;
@@ -120,6 +120,8 @@ class ModelRun {
     crashes: 0,
     reopens: 0,
     verifies: 0,
+    threadTasks: 0,
+    lostTasks: 0,
     checkpoints: 0,
     movedBytes: 0,
     memtableFlushes: 0,
@@ -130,6 +132,7 @@ class ModelRun {
   readonly #random: SeededRandom;
   readonly #shape: Shape;
   readonly #map: VersionedMap;
+  readonly #compute: DrawnCompute;
   #snapshots: HeldSnapshot[] = [];
   /** Scans and verifies that are under way while batches are written; they hold space as snapshots do. */
   #walksHeld = 0;
@@ -140,7 +143,8 @@ class ModelRun {
   constructor(options: ModelRunOptions) {
     this.#options = options;
     this.#random = new SeededRandom(`model/${options.seed}`);
-    this.#shape = drawShape(this.#random);
+    this.#compute = new DrawnCompute(options.seed);
+    this.#shape = drawShape(this.#random, this.#compute.isInline);
     const names = drawKeys(this.#random, this.#shape.keyCount);
     this.#map = new VersionedMap(names, names.map(keyBytesOf), new ValueMaker(this.#random));
   }
@@ -162,6 +166,7 @@ class ModelRun {
     opened = await this.#crash(opened);
     opened = await this.#reopen(opened);
     this.#count(opened);
+    Object.assign(this.counts, this.#compute.counts);
     await opened.engine.close();
   }
 
@@ -174,7 +179,7 @@ class ModelRun {
     else if (roll < 0.96) await this.#useSnapshot(engine);
     else if (roll < 0.97) this.#changeSnapshots(engine);
     else if (roll < 0.99) this.#checkStats(engine.stats());
-    else if (roll < 0.992) await this.#checkAll(engine);
+    else if (roll < 0.992) await this.#checkAll(opened);
     else if (roll < 0.993) await this.#verify(engine);
     this.done++;
   }
@@ -215,12 +220,16 @@ class ModelRun {
       const isGrowing = changes.some(({ kind }) => kind === 'put');
       const isHeld = this.#walksHeld > 0 || this.#snapshots.length > 0;
       if (isHeld) this.#pinnedUntil = this.done + PINNED_OPERATIONS;
-      if (!isGrowing && this.done > this.#pinnedUntil) {
+      if (!isGrowing && this.done > this.#pinnedUntil && this.#areDeletesTaken) {
         throw new Violation(`a batch of deletes was refused: ${String(error)}`);
       }
       // They hold the space that work has freed since.
       for (const { snapshot } of this.#snapshots.splice(0)) snapshot.close();
     }
+  }
+
+  get #areDeletesTaken(): boolean {
+    return this.#compute.isInline || this.#shape.segmentPayloadBytes >= DELETES_PAYLOAD_BYTES_MIN;
   }
 
   #changes(): Change[] {
@@ -319,14 +328,14 @@ class ModelRun {
   }
 
   /** Everything, both ways, and the counts. */
-  async #checkAll(engine: Engine): Promise<readonly FoundRow[]> {
+  async #checkAll({ engine, clock }: Opened): Promise<void> {
     const { window } = this.#map;
     const forwards = await this.#rowsOf(engine, false);
     const prefix = this.#map.checkRows(forwards, this.#everything(false), window);
     const backwards = await this.#rowsOf(engine, true);
     this.#map.checkRows(backwards, this.#everything(true), { low: prefix, high: prefix });
-    this.#checkCounts(engine.stats(), prefix);
-    return forwards;
+    const problem = await problemWhenSettled(engine, clock, countsOf(this.#map.liveAt(prefix)));
+    if (problem !== undefined) throw new Violation(problem);
   }
 
   async #rowsOf(engine: Engine, reverse: boolean): Promise<FoundRow[]> {
@@ -386,18 +395,9 @@ class ModelRun {
       throw new Violation(`stats: last lsn ${stats.lastLsn} < ${this.#map.acknowledgedLsn}`);
     }
     const { low, high } = this.#map.window;
-    if (low === high) this.#checkCounts(stats, low);
-  }
-
-  #checkCounts(stats: EngineStats, prefix: number): void {
-    if (!HAS_EXACT_COUNTS) return;
-    const { keyCount, rows } = this.#map.liveAt(prefix);
-    let liveBytes = 0;
-    for (const { keyBytes, valueBytes } of rows) liveBytes += recordBytesOf(keyBytes, valueBytes);
-    if (stats.keyCount === keyCount && stats.liveBytes === liveBytes) return;
-    throw new Violation(
-      `stats: ${stats.keyCount} keys and ${stats.liveBytes} live bytes, really ${keyCount} and ${liveBytes}`,
-    );
+    if (low !== high) return;
+    const problem = problemAtAnyMoment(stats, countsOf(this.#map.liveAt(low)));
+    if (problem !== undefined) throw new Violation(problem);
   }
 
   #count({ engine }: Opened): void {
@@ -422,7 +422,7 @@ class ModelRun {
     this.#snapshots = [];
     await opened.device.close();
     const next = await this.#open(opened.medium);
-    await this.#checkAll(next.engine);
+    await this.#checkAll(next);
     return next;
   }
 
@@ -501,8 +501,8 @@ class ModelRun {
     const sizes: TreeSizes = { memtableBytes, cacheBytes };
     const { switches: testSwitches = {} } = this.#options;
     const base = { device, clock, random, holder: HOLDER, testSwitches };
-    const engine = await openEngine({ ...base, ...sizes });
-    return { engine, device, medium, crash, crashed };
+    const engine = await openEngine({ ...base, ...sizes, ...this.#compute.next(clock) });
+    return { engine, device, clock, medium, crash, crashed };
   }
 
   #world(name: string): {

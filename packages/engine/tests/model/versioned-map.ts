@@ -129,15 +129,15 @@ export class VersionedMap {
     return prefix;
   }
 
-  /** Bytes of keys and values after the first batches, and how many there are. */
-  liveAt(prefix: number): { readonly keyCount: number; readonly rows: readonly LiveRow[] } {
+  /** Bytes of each key and its value after the first batches. */
+  liveAt(prefix: number): readonly LiveRow[] {
     const rows: LiveRow[] = [];
     for (let keyIndex = 0; keyIndex < this.names.length; keyIndex++) {
       const version = this.#at(keyIndex, prefix);
       if (version === undefined || version.sizeBytes < 0) continue;
       rows.push({ keyBytes: this.#key(keyIndex).length, valueBytes: version.sizeBytes });
     }
-    return { keyCount: rows.length, rows };
+    return rows;
   }
 
   /** Throws unless what was read of a key is its value after some prefix in the window. */
