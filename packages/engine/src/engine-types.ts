@@ -101,7 +101,7 @@ export interface ClaimStats {
 
 /** Durations since the engine was opened. */
 export interface LatencyStats {
-  /** Upper bounds in ms of all buckets but the last one, which has none. Ascending, always the same. */
+  /** Upper bounds in ms of all buckets but the last one, which has none. Ascending; each histogram has its own. */
   readonly boundsMs: readonly number[];
   /** For each bucket how many fell into it: above the bound before it, up to its own. */
   readonly counts: readonly number[];
@@ -136,6 +136,11 @@ export interface TableWorkStats {
   readonly bytesIn: number;
   /** Tables that came out, as long as they are on the device. */
   readonly bytesOut: number;
+  /**
+   * How long each took that came to its end, from its begin until what it made was part of the tree. A
+   * compaction that only gives tables another level is none of these.
+   */
+  readonly latency: LatencyStats;
 }
 
 /** What the index is made of, and what was done for it. */
@@ -194,6 +199,7 @@ export interface EngineStats {
   readonly bytesWritten: number;
   /** The second by the first; 0 before the first batch. */
   readonly writeAmplification: number;
+  /** Of segments: for users, for the work in the background, to verify; past the page cache or not. */
   readonly bytesRead: number;
   /** Live records that were copied out of segments to empty these. */
   readonly bytesMoved: number;

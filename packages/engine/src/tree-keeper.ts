@@ -304,9 +304,11 @@ export class TreeKeeper implements TreeWork {
   }
 
   async #runFlush(generation: Generation): Promise<void> {
+    const { settler, counters, clock } = this.#options;
+    const startMs = clock.monotonicMs();
     await this.#settling?.catch(() => undefined);
-    const { settler, counters } = this.#options;
     const tables = await flushMemtable({ ...this.#jobOptions(), settler }, generation);
+    counters.memtableFlushLatency.note(clock.monotonicMs() - startMs);
     counters.memtableBytesFlushed += generation.memtable.dataBytes;
     counters.flushBytesWritten += sizeBytesOf(tables);
     this.#gatherBytesMax += sizeBytesOf(tables);
@@ -367,8 +369,9 @@ export class TreeKeeper implements TreeWork {
   }
 
   async #compact(job: Compaction): Promise<void> {
-    const { catalog, counters, tree, compute, switches } = this.#options;
+    const { catalog, counters, tree, compute, switches, clock } = this.#options;
     const { cache, tables: reader } = tree;
+    const startMs = clock.monotonicMs();
     const inputs = job.inputs.flatMap(({ tables }) => tables);
     const tables = job.isMove
       ? inputs
@@ -386,6 +389,7 @@ export class TreeKeeper implements TreeWork {
     catalog.installChange(version, job.isMove ? [] : inputs);
     counters.compactionCount++;
     if (job.isMove) return;
+    counters.compactionLatency.note(clock.monotonicMs() - startMs);
     counters.compactionBytesWritten += sizeBytesOf(tables);
     this.#gatherBytesMax += sizeBytesOf(tables);
     for (const number of remove) cache.drop(number);
