@@ -246,6 +246,12 @@ export interface VerifyReport {
   readonly bytesChecked: number;
   /** Every damaged place, in order of offset. */
   readonly damages: readonly Damage[];
+  /**
+   * Present when the checkpoint or the log that the next start would need is damaged, and the engine that
+   * was asked runs: it still has all that they say, and has begun to write it anew, so that the next start
+   * will not need them. Verify again in a moment: what is still reported then is lost.
+   */
+  readonly isFlushRequested?: true;
   /** Present when growing the device was cut off: no damage, but it should be done again. */
   readonly isGrowUnfinished?: true;
 }
@@ -304,7 +310,10 @@ export interface Engine {
   /** Resolves as soon as service ends, for whatever reason; never rejects. */
   readonly ended: Promise<EngineEnd>;
 
-  /** Reads every live record and every structure from the device and checks it. */
+  /**
+   * Reads every live record and every structure from the device and checks it, with all that the next start
+   * would read. Where that one would suffer from what is found it has what is in memory flushed.
+   */
   verify(options?: {
     readonly onProgress?: (progress: VerifyProgress) => void;
     readonly signal?: AbortSignal;
