@@ -79,6 +79,9 @@ export const DAMAGES_PRINTED_MAX = 100;
 /** Segments that a dump lists; of a larger device the rest is left out, and `--segment` shows each. */
 export const DUMPED_SEGMENTS_MAX = 65_536;
 
+/** Tables of the tree that a dump lists unless `--tables` says otherwise: some MiB of text. */
+export const DUMPED_TABLES_MAX = 10_000;
+
 /** Forensics watches the ring for so many beats, to see who lives, within these bounds. */
 export const FORENSIC_BEATS_WATCHED = 2.5;
 export const FORENSIC_WATCH_MS_MIN = 500;

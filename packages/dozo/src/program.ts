@@ -257,6 +257,7 @@ function addDeviceLooks(
       'what lies in this segment: groups, records, tables',
       parseSegment,
     )
+    .option('--tables <count>', 'list so many tables of the tree (default: 10000)', parseCount)
     .option('--json', 'as JSON; with --segment one object in each line', false)
     .action(async (path: string, options: DumpOptions) => {
       const { runDeviceDump } = await import('./commands/device-dump.ts');
@@ -348,6 +349,11 @@ function parseDuration(text: string): number {
 function parseSegment(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('A segment is named by its number: 0, 1, 2, ...');
+}
+
+function parseCount(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It is a whole number: 0, 1, 2, ...');
 }
 
 function collectIncarnations(text: string, previous: readonly number[]): readonly number[] {

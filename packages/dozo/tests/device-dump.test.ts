@@ -16,6 +16,18 @@ interface DumpedDevice {
   readonly recoverFrom: number;
   readonly checkpoint: { readonly segment: number };
   readonly manifest: { readonly nextLsn: number };
+  readonly tree: {
+    readonly levels: readonly { readonly tableCount: number }[];
+    readonly tables: readonly {
+      readonly number: number;
+      readonly level: number;
+      readonly run: number;
+      readonly segment: number;
+      readonly offset: number;
+      readonly deviceOffset: number;
+    }[];
+    readonly tablesLeftOut: number;
+  };
   readonly segments: readonly { readonly content: string; readonly segment: number }[];
 }
 
@@ -115,6 +127,51 @@ it('walks a segment: groups, records with their keys, no values; damage shows', 
   expect(output).not.toContain('secret');
 });
 
+it('shows the tree: its levels, and which tables count and where they lie', async () => {
+  const device = await openFileDevice({ path, mode: 'exclusive' });
+  const [clock, random] = [await openSystemClock(), new SystemRandom()];
+  const sizes = { memtableBytes: 64 * 1024, cacheBytes: 1024 * 1024 };
+  const engine = await openEngine({ device, clock, random, holder: claimHolder({}), ...sizes });
+  const value = Buffer.alloc(100, 'a secret value ');
+  for (let batch = 0; batch < 10; batch++) {
+    const puts = Array.from({ length: 200 }, (_, index) => ({
+      kind: 'put' as const,
+      key: Buffer.from(`key ${String(batch * 200 + index).padStart(100, '0')}`),
+      value,
+    }));
+    await engine.apply(puts);
+  }
+  await engine.close();
+  await device.close();
+
+  const { tree, segments } = await dumpDevice();
+  const [table] = tree.tables;
+  if (table === undefined) throw new Error('there are tables');
+  expect(tree).toMatchObject({ damagedPages: [], tablesLeftOut: 0 });
+  expect(tree.levels.reduce((sum, { tableCount }) => sum + tableCount, 0)).toBe(tree.tables.length);
+  expect(segments[table.segment]).toMatchObject({ content: 'tables' });
+
+  const { output } = await dozo(['device', 'dump', path]);
+  expect(output).toMatch(/\ntree of checkpoint \d+\n {2}level \d, run 0\n {4}table \d+: segment /);
+  expect(output).toContain(
+    `table ${table.number}: segment ${table.segment} at ${table.offset}, bytes ${table.deviceOffset} to`,
+  );
+  expect(output).toMatch(/\n {8}from key\\x20|\n {6}from key\\x20/);
+  expect(output).toMatch(/\.\.\. \(\d+ bytes\)\n/);
+  expect(output).toMatch(/\n {2}level \d: 1 run, \d+ tables?, [\d.]+ KiB\n/);
+  expect(output).toMatch(/: tables, opened for table \d+, claim 1\n/);
+  expect(output).not.toContain('secret');
+
+  const few = await dozo(['device', 'dump', path, '--tables', '0']);
+  expect(few.output).toMatch(/\n {2}and \d+ more tables?; --tables N lists so many\n/);
+  expect(few.output).not.toContain('bytes of the device');
+  const inSegment = await dozo(['device', 'dump', path, '--segment', String(table.segment)]);
+  expect(inSegment.output).toContain(
+    `in the tree, level ${table.level}, run ${table.run}: table ${table.number}: `,
+  );
+  expect(inSegment.output).toContain(`${table.offset}  table ${table.number}: `);
+});
+
 it('works while a daemon holds the device, and changes nothing', async () => {
   const daemon = workplace.up(['--device', path]);
   await workplace.ready(daemon);
@@ -129,5 +186,6 @@ it('refuses a segment that there is not, and what is no device', async () => {
   expect(none).toMatchObject({ status: 2, output: '' });
   expect(none.errors).toContain('has no segment 100000');
   expect(await dozo(['device', 'dump', path, '--segment', 'x'])).toMatchObject({ status: 2 });
+  expect(await dozo(['device', 'dump', path, '--tables', '-1'])).toMatchObject({ status: 2 });
   expect(await dozo(['device', 'dump', workplace.directory])).toMatchObject({ status: 6 });
 });

@@ -14,10 +14,11 @@ import type {
   SegmentRow,
 } from './checkpoint-page.ts';
 import { hasPlace } from './geometry.ts';
-import type { LogSource } from './log-walk.ts';
+import type { LogSource, SegmentUse } from './log-walk.ts';
 import type { Manifest, PagePlace } from './manifest.ts';
 import { RECORD_CHECKPOINT_PAGE, decodeRecordHead, headBytesOf, isValueIntact } from './record.ts';
 import { seedOf } from './segment-header.ts';
+import { readUnlessBroken } from './verify-values.ts';
 
 /** What the pages of a checkpoint say, in their order. */
 export interface ReadCheckpoint {
@@ -26,6 +27,9 @@ export interface ReadCheckpoint {
   readonly rows: readonly SegmentRow[];
   readonly counters: readonly CheckpointCounters[];
 }
+
+/** A use of a segment, and what the checksums of its writer go on from. */
+type UseSeed = Pick<SegmentUse, 'ordinal' | 'seed'>;
 
 /** The first page that is not right. */
 export interface DamagedCheckpoint {
@@ -42,26 +46,55 @@ export interface DamagedCheckpoint {
 export async function readCheckpoint(
   source: LogSource,
   manifest: Manifest,
-  own: { readonly ordinal: number; readonly seed: number },
+  own: UseSeed,
 ): Promise<ReadCheckpoint | DamagedCheckpoint> {
-  const seeds = new Map(manifest.parts.map((part) => [part.ordinal, seedOf(part.identity)]));
-  seeds.set(own.ordinal, own.seed);
   const tables: PlacedTable[] = [];
   const rows: SegmentRow[] = [];
   const counters: CheckpointCounters[] = [];
   for (const page of manifest.pages) {
-    const seed = seeds.get(page.ordinal);
-    const value =
-      seed === undefined ? undefined : await readPage(source, page, manifest.checkpoint, seed);
-    const content = value === undefined ? 'a page of the checkpoint is damaged' : decoded(value);
-    const reason = typeof content === 'string' ? content : problemIn(source, content);
-    if (reason !== undefined) return { kind: 'damaged', page, reason };
-    if (typeof content === 'string') continue;
+    const content = await readContent(source, manifest, own, page);
+    if (typeof content === 'string') return { kind: 'damaged', page, reason: content };
     if (content.kind === 'tables') tables.push(...content.tables);
     else if (content.kind === 'counters') counters.push(content.counters);
     else rows.push(...content.rows);
   }
   return { kind: 'whole', tables, rows, counters };
+}
+
+/**
+ * Reads the pages of the checkpoint of a manifest one by one, those included that are not right: of these,
+ * the content is the reason, in words. Rejects with the device's errors, but for failed reads.
+ */
+export async function* readCheckpointPages(
+  source: LogSource,
+  manifest: Manifest,
+  own: UseSeed,
+): AsyncGenerator<{ readonly page: PagePlace; readonly content: CheckpointPage | string }> {
+  for (const page of manifest.pages) {
+    const content = await readUnlessBroken(() => readContent(source, manifest, own, page));
+    yield { page, content: content ?? 'the device cannot read a page of the checkpoint' };
+  }
+}
+
+/** What a page says, or in words why nobody can tell. */
+async function readContent(
+  source: LogSource,
+  manifest: Manifest,
+  own: UseSeed,
+  page: PagePlace,
+): Promise<CheckpointPage | string> {
+  const part = manifest.parts.find(({ ordinal }) => ordinal === page.ordinal);
+  const seed =
+    page.ordinal === own.ordinal
+      ? own.seed
+      : part === undefined
+        ? undefined
+        : seedOf(part.identity);
+  const value =
+    seed === undefined ? undefined : await readPage(source, page, manifest.checkpoint, seed);
+  if (value === undefined) return 'a page of the checkpoint is damaged';
+  const content = decoded(value);
+  return typeof content === 'string' ? content : (problemIn(source, content) ?? content);
 }
 
 /** Puts a checkpoint into an empty catalog. @returns what is wrong with its tables, if anything is. */

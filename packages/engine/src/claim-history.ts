@@ -41,14 +41,14 @@ export interface Fence extends FencedClaim {
 /** What was found past the fence of a claim. */
 export interface ZombieFindings {
   readonly groupCount: number;
-  /** Puts and deletes. */
+  /** Puts, deletes, and deletes of ranges. */
   readonly recordCount: number;
   /** What its groups take on the device. */
   readonly bytes: number;
   /** Wall clock in ms of the first and the last group; 0 when there is none. */
   readonly firstWallMs: number;
   readonly lastWallMs: number;
-  /** The first keys, each cut after 64 bytes. */
+  /** The first keys, each cut after 64 bytes; of a range the one that it begins with. */
   readonly keys: readonly Uint8Array[];
 }
 

@@ -1,5 +1,5 @@
 /** What the engine counts since it was opened. */
-import { LatencyHistogram } from './latency-histogram.ts';
+import { LatencyHistogram, WORK_BOUNDS_MS } from './latency-histogram.ts';
 
 /** One object per engine, changed in place. Sizes in bytes. */
 export interface Counters {
@@ -14,9 +14,11 @@ export interface Counters {
   bytesWritten: number;
   bytesMoved: number;
   memtableFlushCount: number;
+  readonly memtableFlushLatency: LatencyHistogram;
   memtableBytesFlushed: number;
   flushBytesWritten: number;
   compactionCount: number;
+  readonly compactionLatency: LatencyHistogram;
   compactionBytesRead: number;
   compactionBytesWritten: number;
   stepMsMax: number;
@@ -39,9 +41,11 @@ export function newCounters(): Counters {
     bytesWritten: 0,
     bytesMoved: 0,
     memtableFlushCount: 0,
+    memtableFlushLatency: new LatencyHistogram(WORK_BOUNDS_MS),
     memtableBytesFlushed: 0,
     flushBytesWritten: 0,
     compactionCount: 0,
+    compactionLatency: new LatencyHistogram(WORK_BOUNDS_MS),
     compactionBytesRead: 0,
     compactionBytesWritten: 0,
     stepMsMax: 0,

@@ -37,8 +37,12 @@ export interface DeviceDump {
 /** What the first block of a segment says. */
 export interface SegmentSummary {
   readonly segment: number;
-  /** `log`: it has a header. `zeros`: never written, or discarded. `other`: anything else. */
-  readonly content: 'log' | 'zeros' | 'other' | 'unreadable';
+  /**
+   * `log`, `tables`: it has the header of a segment of that kind. `zeros`: never written, or discarded.
+   * `other`: anything else.
+   */
+  readonly content: 'log' | 'tables' | 'zeros' | 'other' | 'unreadable';
+  /** In a segment of tables the ordinal is the number of the table for which it was opened. */
   readonly header: SegmentHeader | undefined;
   /** The first bytes of what is `other`. */
   readonly magic: Uint8Array | undefined;
@@ -100,9 +104,11 @@ export async function* dumpSegments(
       yield { segment, content: 'unreadable', header: undefined, magic: undefined };
       continue;
     }
-    const header = decodeSegmentHeader(block);
+    const log = decodeSegmentHeader(block);
+    const header = log ?? decodeSegmentHeader(block, 'tables');
+    const content = log === undefined ? 'tables' : 'log';
     const isOurs = header !== undefined && equalBytes(header.deviceId, superblock.deviceId);
-    if (isOurs) yield { segment, content: 'log', header, magic: undefined };
+    if (isOurs) yield { segment, content, header, magic: undefined };
     else if (block.every((byte) => byte === 0)) {
       yield { segment, content: 'zeros', header: undefined, magic: undefined };
     } else yield { segment, content: 'other', header: undefined, magic: block.slice(0, 8) };
@@ -121,8 +127,10 @@ export async function* dumpSegment(
 ): AsyncGenerator<SegmentItem> {
   const source = new LogSource(device, superblock.geometry, 'uncached');
   const first = await readUnlessBroken(source, segment, 0, BLOCK_BYTES);
-  const own = first === undefined ? undefined : decodeSegmentHeader(first);
-  const writers = [...(own === undefined ? [] : [own]), ...claims].map(({ identity }) => ({
+  const own = first && decodeSegmentHeader(first);
+  // Its ordinal is from another count, but whoever wrote tables here wrote a log too.
+  const begin = own ?? (first && decodeSegmentHeader(first, 'tables'));
+  const writers = [...(begin === undefined ? [] : [begin]), ...claims].map(({ identity }) => ({
     identity,
     seed: seedOf(identity),
   }));

@@ -96,11 +96,13 @@ function treeStatsOf({ catalog, keeper, tree, counters }: StatsSources): TreeSta
       count: counters.memtableFlushCount,
       bytesIn: counters.memtableBytesFlushed,
       bytesOut: counters.flushBytesWritten,
+      latency: counters.memtableFlushLatency.stats(),
     },
     compactions: {
       count: counters.compactionCount,
       bytesIn: counters.compactionBytesRead,
       bytesOut: counters.compactionBytesWritten,
+      latency: counters.compactionLatency.stats(),
     },
     compactionDebtBytes: keeper.debtBytes,
     stepMsMax: counters.stepMsMax,

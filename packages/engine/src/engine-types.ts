@@ -101,7 +101,7 @@ export interface ClaimStats {
 
 /** Durations since the engine was opened. */
 export interface LatencyStats {
-  /** Upper bounds in ms of all buckets but the last one, which has none. Ascending, always the same. */
+  /** Upper bounds in ms of all buckets but the last one, which has none. Ascending; each histogram has its own. */
   readonly boundsMs: readonly number[];
   /** For each bucket how many fell into it: above the bound before it, up to its own. */
   readonly counts: readonly number[];
@@ -136,6 +136,11 @@ export interface TableWorkStats {
   readonly bytesIn: number;
   /** Tables that came out, as long as they are on the device. */
   readonly bytesOut: number;
+  /**
+   * How long each took that came to its end, from its begin until what it made was part of the tree. A
+   * compaction that only gives tables another level is none of these.
+   */
+  readonly latency: LatencyStats;
 }
 
 /** What the index is made of, and what was done for it. */
@@ -196,6 +201,7 @@ export interface EngineStats {
   readonly bytesWritten: number;
   /** The second by the first; 0 before the first batch. */
   readonly writeAmplification: number;
+  /** Of segments: for users, for the work in the background, to verify; past the page cache or not. */
   readonly bytesRead: number;
   /** Live records that were copied out of segments to empty these. */
   readonly bytesMoved: number;
@@ -242,6 +248,12 @@ export interface VerifyReport {
   readonly bytesChecked: number;
   /** Every damaged place, in order of offset. */
   readonly damages: readonly Damage[];
+  /**
+   * Present when the checkpoint or the log that the next start would need is damaged, and the engine that
+   * was asked runs: it still has all that they say, and has begun to write it anew, so that the next start
+   * will not need them. Verify again in a moment: what is still reported then is lost.
+   */
+  readonly isFlushRequested?: true;
   /** Present when growing the device was cut off: no damage, but it should be done again. */
   readonly isGrowUnfinished?: true;
 }
@@ -300,7 +312,10 @@ export interface Engine {
   /** Resolves as soon as service ends, for whatever reason; never rejects. */
   readonly ended: Promise<EngineEnd>;
 
-  /** Reads every live record and every structure from the device and checks it. */
+  /**
+   * Reads every live record and every structure from the device and checks it, with all that the next start
+   * would read. Where that one would suffer from what is found it has what is in memory flushed.
+   */
   verify(options?: {
     readonly onProgress?: (progress: VerifyProgress) => void;
     readonly signal?: AbortSignal;

@@ -37,6 +37,8 @@ export type { FormatOptions } from './format-device.ts';
 export type { EngineLimits, Geometry, GeometryOptions } from './geometry.ts';
 export { dumpDevice, dumpSegment, dumpSegments } from './dump.ts';
 export type { DeviceDump, DumpedRecord, SegmentItem, SegmentSummary } from './dump.ts';
+export { dumpTree } from './dump-tree.ts';
+export type { TreeItem } from './dump-tree.ts';
 export { growDevice } from './grow-device.ts';
 export type { GrowOptions, Growth } from './grow-device.ts';
 export { inspectDevice } from './inspect-device.ts';

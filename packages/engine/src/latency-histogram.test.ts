@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { LATENCY_BOUNDS_MS, LatencyHistogram } from './latency-histogram.ts';
+import { LATENCY_BOUNDS_MS, LatencyHistogram, WORK_BOUNDS_MS } from './latency-histogram.ts';
 
 test('each duration is counted in the bucket whose bound it does not pass', () => {
   const histogram = new LatencyHistogram();
@@ -14,6 +14,14 @@ test('each duration is counted in the bucket whose bound it does not pass', () =
   expect(counts.at(-1)).toBe(2);
   expect(sumMs).toBeCloseTo(0.1 + 0.11 + 1 + 4.9 + 5000 + 5001 + 1e9, 3);
   expect(maxMs).toBe(1e9);
+});
+
+test('work in the background has bounds of its own', () => {
+  const histogram = new LatencyHistogram(WORK_BOUNDS_MS);
+  for (const ms of [0.5, 60_000, 100_001]) histogram.note(ms);
+  const { boundsMs, counts } = histogram.stats();
+  expect(boundsMs).toBe(WORK_BOUNDS_MS);
+  expect([counts[0], counts[boundsMs.indexOf(100_000)], counts.at(-1)]).toEqual([1, 1, 1]);
 });
 
 test('a clock that ran backwards is no duration, and what was handed out does not change', () => {

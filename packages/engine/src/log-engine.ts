@@ -80,6 +80,7 @@ export class LogEngine implements Engine {
     } = {},
   ): Promise<VerifyReport> {
     const { superblock, claim, source, catalog, log, life, counters, tree, reading } = this.#parts;
+    const { keeper } = this.#parts;
     life.assertServing();
     const epoch = catalog.segments.enter(false);
     try {
@@ -99,6 +100,9 @@ export class LogEngine implements Engine {
           life.assertServing();
         },
         onStaleRead: () => counters.staleReadCount++,
+        requestFlush: () => {
+          keeper.requestFlush();
+        },
       });
     } finally {
       catalog.segments.leave(epoch, false);

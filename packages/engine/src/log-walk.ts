@@ -42,24 +42,43 @@ export interface GroupPlace {
 /** Which cache a read may be answered from. */
 export type ReadMode = 'cached' | 'uncached';
 
+/** What was read by a source and those that were made of it. */
+interface ReadCount {
+  bytes: number;
+}
+
 /** Reads of a device at places within segments. */
 export class LogSource {
   readonly device: Device;
   readonly geometry: Geometry;
   readonly #mode: ReadMode;
-  bytesRead = 0;
+  readonly #count: ReadCount;
 
-  /** @param mode how {@link read} and the walks read; default `cached`. */
-  constructor(device: Device, geometry: Geometry, mode: ReadMode = 'cached') {
+  /**
+   * @param mode how {@link read} and the walks read; default `cached`.
+   * @param count where its reads are counted; default: for itself.
+   */
+  constructor(
+    device: Device,
+    geometry: Geometry,
+    mode: ReadMode = 'cached',
+    count: ReadCount = { bytes: 0 },
+  ) {
     this.device = device;
     this.geometry = geometry;
     this.#mode = mode;
+    this.#count = count;
+  }
+
+  /** Bytes that were read here and by way of {@link uncached}. */
+  get bytesRead(): number {
+    return this.#count.bytes;
   }
 
   /** The same, past the page cache: what the disk holds. */
   get uncached(): LogSource {
     if (this.#mode === 'uncached') return this;
-    return new LogSource(this.device, this.geometry, 'uncached');
+    return new LogSource(this.device, this.geometry, 'uncached', this.#count);
   }
 
   /** Byte offset on the device. */
@@ -76,7 +95,7 @@ export class LogSource {
     if (this.#mode === 'uncached') return this.readUncached(segment, offset, sizeBytes);
     const bytes = uninitialisedBytes(sizeBytes);
     await this.device.read(this.place(segment, offset), bytes);
-    this.bytesRead += sizeBytes;
+    this.#count.bytes += sizeBytes;
     return bytes;
   }
 
@@ -87,7 +106,7 @@ export class LogSource {
     // Not aligned memory, which is dear to get: callers keep what they read for as long as they like.
     const bytes = uninitialisedBytes(end - start);
     await this.device.readUncached(this.place(segment, start), bytes);
-    this.bytesRead += end - start;
+    this.#count.bytes += end - start;
     return bytes.subarray(offset - start, offset - start + sizeBytes);
   }
 

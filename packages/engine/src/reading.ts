@@ -87,6 +87,8 @@ export class Reading {
           reader: this.#reader,
           source: this.#options.source,
           enter,
+          // What it has entered itself holds for all of it.
+          hold: (read) => read(),
         },
         range,
         options,
@@ -103,16 +105,27 @@ export class Reading {
     const view = this.#options.tree.frozen();
     const epoch = catalog.segments.enter(false);
     let isClosed = false;
-    const enter = (): Promise<void> | undefined => {
-      if (!isClosed) return this.#options.enter();
+    const assertOpen = (): void => {
+      if (!isClosed) return;
       throw new EngineError('Reading from a snapshot: it has been closed.', {
         code: 'SNAPSHOT_CLOSED',
       });
+    };
+    const enter = (): Promise<void> | undefined => {
+      assertOpen();
+      return this.#options.enter();
+    };
+    // In the turn in which a read begins the snapshot must be open; from then on the read holds its epoch.
+    const hold = <Result>(read: () => MaybePromise<Result>): MaybePromise<Result> => {
+      assertOpen();
+      const result = read();
+      return isPromise(result) ? this.#heldUntil(result, epoch) : result;
     };
     const reader = this.#reader;
     const get = async (key: Uint8Array, range?: ByteRange): Promise<Entry | undefined> => {
       const entering = enter();
       if (entering !== undefined) await entering;
+      assertOpen();
       return await this.#getFrom(view, key, range, epoch);
     };
     return {
@@ -122,7 +135,7 @@ export class Reading {
         // Throws now what an iteration would reject with.
         enter()?.catch(() => undefined);
         const { segments } = catalog;
-        return scanRows({ view, segments, reader, source, enter }, range, options);
+        return scanRows({ view, segments, reader, source, enter, hold }, range, options);
       },
       close: () => {
         if (isClosed) return;
@@ -173,11 +186,19 @@ export class Reading {
   /** What is known of a key, while its tables are kept from being written again. */
   async #lookUp(view: TreeView, name: string): Promise<TreeEntry | undefined> {
     const found: MaybePromise<TreeEntry | undefined> = view.get(name);
-    if (!isPromise(found)) return found;
+    return isPromise(found) ? this.#heldUntil(found) : found;
+  }
+
+  /**
+   * Waits for a read that has begun in this turn, while nothing that it may read is written again.
+   *
+   * @param viewEpoch that of the snapshot it reads from; default: now.
+   */
+  async #heldUntil<Result>(reading: Promise<Result>, viewEpoch?: number): Promise<Result> {
     const { segments } = this.#options.catalog;
-    const epoch = segments.enter(true);
+    const epoch = segments.enter(true, viewEpoch);
     try {
-      return await found;
+      return await reading;
     } finally {
       segments.leave(epoch, true);
     }

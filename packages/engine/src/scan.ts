@@ -34,6 +34,11 @@ export interface ScanSource {
   readonly source: LogSource;
   /** Throws when the view may not be used any more; a promise when that must be found out first. */
   readonly enter: () => Promise<void> | undefined;
+  /**
+   * Begins a read, and keeps what it reads from being written again until it has ended. Throws when the
+   * view may not be used any more.
+   */
+  readonly hold: <Result>(read: () => MaybePromise<Result>) => MaybePromise<Result>;
 }
 
 /** The range of an index for the range of a caller. */
@@ -56,7 +61,7 @@ export async function* scanRows(
   while (left > 0) {
     const entering = scan.enter();
     if (entering !== undefined) await entering;
-    const reading = scan.view.rows(rest, Math.min(left, SCAN_PAGE_ROWS));
+    const reading = scan.hold(() => scan.view.rows(rest, Math.min(left, SCAN_PAGE_ROWS)));
     const rows = isPromise(reading) ? await reading : reading;
     if (options.values === false) {
       for (const row of rows) yield rowOf(row);
@@ -77,7 +82,7 @@ async function* rowsWithValues(scan: ScanSource, rows: readonly Row[]): AsyncGen
     if (entering !== undefined) await entering;
     const end = windowEnd(rows, start);
     const window = rows.slice(start, end);
-    const bytesOf = await readWindow(scan, window);
+    const bytesOf = await scan.hold(() => readWindow(scan, window));
     for (const row of window) {
       const again = scan.enter();
       if (again !== undefined) await again;
@@ -92,7 +97,7 @@ async function* rowsWithValues(scan: ScanSource, rows: readonly Row[]): AsyncGen
       const value =
         scan.reader.problemOf(row.key, row.entry, bytes) === undefined
           ? bytes.slice(headBytes)
-          : await scan.reader.read(row.key, row.entry);
+          : await scan.hold(() => scan.reader.read(row.key, row.entry));
       yield { ...rowOf(row), value };
     }
     start = end;

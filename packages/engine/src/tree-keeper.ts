@@ -339,13 +339,15 @@ export class TreeKeeper implements TreeWork {
   }
 
   async #runFlush(generation: Generation): Promise<void> {
+    const { settler, counters, clock } = this.#options;
+    const startMs = clock.monotonicMs();
     await this.#settling?.catch(() => undefined);
-    const { settler, counters } = this.#options;
     const onEntries = (doneCount: number): void => {
       this.#flushedCount = doneCount;
       if (this.#waiting.length > 0 && !this.isStalled) this.#tell();
     };
     const tables = await flushMemtable({ ...this.#jobOptions(), settler, onEntries }, generation);
+    counters.memtableFlushLatency.note(clock.monotonicMs() - startMs);
     counters.memtableBytesFlushed += generation.memtable.dataBytes;
     counters.flushBytesWritten += sizeBytesOf(tables);
     this.#gatherBytesMax += sizeBytesOf(tables);
@@ -406,8 +408,9 @@ export class TreeKeeper implements TreeWork {
   }
 
   async #compact(job: Compaction): Promise<void> {
-    const { catalog, counters, tree, compute, switches } = this.#options;
+    const { catalog, counters, tree, compute, switches, clock } = this.#options;
     const { cache } = tree;
+    const startMs = clock.monotonicMs();
     const inputs = job.inputs.flatMap(({ tables }) => tables);
     const assertGoing = (): void => {
       this.assertGoing();
@@ -428,6 +431,7 @@ export class TreeKeeper implements TreeWork {
     catalog.installChange(version, job.isMove ? [] : inputs);
     counters.compactionCount++;
     if (job.isMove) return;
+    counters.compactionLatency.note(clock.monotonicMs() - startMs);
     counters.compactionBytesWritten += sizeBytesOf(tables);
     this.#gatherBytesMax += sizeBytesOf(tables);
     for (const number of remove) cache.drop(number);

@@ -1,8 +1,8 @@
 /**
  * Verify: reads everything that anybody could ever need from the device, and reports what is damaged.
  *
- * Superblocks, ring, the manifest's parts of the log, the pages of the checkpoint, every table, and every
- * live record of the log, with large reads. Dead records are not read: nobody will. What is not right is
+ * Superblocks, ring, the pages of the checkpoint, the parts of the log that would be replayed, every table, and
+ * every live record of the log, with large reads. Dead records are not checked: nobody needs them. What is not right is
  * read once more past the page cache before it is reported. It goes on behind damage: of a damaged table
  * what can still be had of it is walked, and the keys that its damaged blocks covered are reported.
  */
@@ -24,6 +24,7 @@ import type { Superblock } from './superblock.ts';
 import type { TableMeta } from './table/table-meta.ts';
 import type { TableSalvage } from './table/table-salvage.ts';
 import type { TreeAccess } from './tree-access.ts';
+import { verifyLogPart } from './verify-log.ts';
 import { readUnlessBroken, verifyValues } from './verify-values.ts';
 
 export interface VerifyOptions {
@@ -47,6 +48,11 @@ export interface VerifyOptions {
   readonly onStaleRead?: () => void;
   /** Told of every damage, also of those that are too many for the report. */
   readonly onDamage?: (damage: Damage) => void;
+  /**
+   * Has memory flushed and a checkpoint written: called when the checkpoint or the log that the next start
+   * would need is damaged. Only where all that they say is still at hand.
+   */
+  readonly requestFlush?: () => void;
   /** Told what can still be had of each damaged table. */
   readonly onSalvage?: (table: TableMeta, salvage: TableSalvage) => void;
 }
@@ -60,6 +66,8 @@ class Verification {
   readonly #options: VerifyOptions;
   readonly #bytesTotal: number;
   readonly #damages: Damage[] = [];
+  /** Those included that are too many for the report. */
+  #damageCount = 0;
   readonly #salvages = new Map<number, TableSalvage>();
   #bytesDone = 0;
   #recordCount = 0;
@@ -75,9 +83,13 @@ class Verification {
     this.#count(0);
     await this.#verifySuperblocks();
     await this.#verifyRing();
+    const damageCount = this.#damageCount;
     await this.#verifyCheckpoint();
     await this.#verifyPages();
     await this.#verifyParts();
+    const { requestFlush } = this.#options;
+    const isFlushRequested = requestFlush !== undefined && this.#damageCount > damageCount;
+    if (isFlushRequested) requestFlush();
     await this.#verifyTables();
     await this.#verifyValues();
     const damages = this.#damages;
@@ -86,6 +98,7 @@ class Verification {
       recordCount: this.#recordCount,
       bytesChecked: this.#bytesDone,
       damages,
+      ...(isFlushRequested ? { isFlushRequested: true as const } : {}),
       ...(this.#isGrowUnfinished ? { isGrowUnfinished: true as const } : {}),
     };
   }
@@ -184,26 +197,23 @@ class Verification {
   }
 
   async #verifyParts(): Promise<void> {
-    const { source, parts } = this.#options;
+    const { source, parts, tree, checkpoint } = this.#options;
+    const last = parts.at(-1);
+    const options = {
+      source,
+      twice: <Result>(look: (from: LogSource) => Promise<Result | undefined>) => this.#twice(look),
+      lookUp: (name: string) => tree.lookUp(name),
+      report: (damage: Damage) => {
+        this.#report(damage);
+      },
+      stopIfUnwanted: () => {
+        this.#stopIfUnwanted();
+      },
+    };
     for (const part of parts) {
-      const use = { ...part, seed: seedOf(part.identity) };
-      const offset = await this.#twice(async (from) => {
-        const reached = await readUnlessBroken(() =>
-          from.walk(use, part, (group) => {
-            this.#stopIfUnwanted();
-            return group.heads !== undefined;
-          }),
-        );
-        const end = reached?.offset ?? part.start;
-        return end < part.end ? end : undefined;
-      });
-      if (offset === undefined) continue;
-      this.#report({
-        segment: part.segment,
-        offset: source.place(part.segment, offset),
-        sizeBytes: part.end - offset,
-        reason: 'a group of the log is damaged; opening the device will be refused',
-      });
+      // A log that was just recovered ends with a group that counts.
+      const newestEnd = part === last && checkpoint !== undefined ? part.end : undefined;
+      await verifyLogPart(options, part, newestEnd);
     }
   }
 
@@ -273,6 +283,7 @@ class Verification {
   }
 
   #report(damage: Damage): void {
+    this.#damageCount++;
     this.#options.onDamage?.(damage);
     if (this.#damages.length < DAMAGES_LISTED_MAX) this.#damages.push(damage);
   }

@@ -18,9 +18,13 @@ import { decodeGroupHeader, padded } from './group.ts';
 import type { GroupHeader } from './group.ts';
 import { BLOCK_BYTES, NOTE_KEYS_MAX, NOTE_KEY_BYTES_MAX, WALK_WINDOW_BYTES } from './limits.ts';
 import { LogSource, decodeHeads } from './log-walk.ts';
-import { RECORD_DELETE, RECORD_PUT } from './record.ts';
+import { RECORD_DELETE, RECORD_DELETE_RANGE, RECORD_PUT } from './record.ts';
+import type { RecordType } from './record.ts';
 import { seedOf } from './segment-header.ts';
 import type { Superblock } from './superblock.ts';
+
+/** What users write. The other records are the engine's own. */
+const WRITES: ReadonlySet<RecordType> = new Set([RECORD_PUT, RECORD_DELETE, RECORD_DELETE_RANGE]);
 
 /** Whose writes, past which place, in which segments. */
 export interface ZombieScanOptions {
@@ -130,7 +134,7 @@ class ZombieScan {
         : await this.#source.readUncached(header.segment, header.offset, groupBytes);
     // A group that was torn counts as one without records.
     for (const head of decodeHeads(group, 0, header, this.#seed) ?? []) {
-      if (head.type !== RECORD_PUT && head.type !== RECORD_DELETE) continue;
+      if (!WRITES.has(head.type)) continue;
       this.#recordCount++;
       if (this.#keys.length >= NOTE_KEYS_MAX) continue;
       const keyEnd = Math.min(head.keyEnd, head.keyStart + NOTE_KEY_BYTES_MAX);

@@ -1,12 +1,13 @@
 /** What a dump finds in a segment, also where recovery would not look. */
-import type { SimulatedDevice } from '@dozo/simulator';
+import { SimulatedDevice } from '@dozo/simulator';
 import { expect, test } from 'vitest';
 import { deviceOffset } from '../src/geometry.ts';
-import { dumpDevice, dumpSegment, dumpSegments } from '../src/index.ts';
-import type { SegmentItem } from '../src/index.ts';
+import { dumpDevice, dumpSegment, dumpSegments, dumpTree, openEngine } from '../src/index.ts';
+import type { SegmentItem, TreeItem } from '../src/index.ts';
 import { TableBuilder } from '../src/table/table-builder.ts';
 import { TreeEntry } from '../src/tree/tree-entry.ts';
-import { KIB, bytes, formattedMedium, newWorld, openOn } from './simulated-engine.ts';
+import { SMALL_TREE } from './engine-features.ts';
+import { HOLDER, KIB, bytes, formattedMedium, newWorld, openOn } from './simulated-engine.ts';
 
 async function itemsOf(device: SimulatedDevice, segment: number): Promise<readonly SegmentItem[]> {
   const { inspection } = await dumpDevice(device);
@@ -61,6 +62,72 @@ test('groups of an earlier use, tables, and segments that hold nothing are told 
     expect(contents[12]).toBe('zeros');
   };
   await world.clock.runUntil(run());
+});
+
+async function treeOf(device: SimulatedDevice): Promise<readonly TreeItem[]> {
+  const items: TreeItem[] = [];
+  for await (const item of dumpTree(device, await dumpDevice(device))) items.push(item);
+  return items;
+}
+
+test('the tree is told table by table, as the engine has it, and where each table lies', async () => {
+  const world = newWorld('dump tree');
+  const { clock, random } = world;
+  const run = async (): Promise<void> => {
+    const medium = await formattedMedium(world, { segmentCount: 48 });
+    const device = new SimulatedDevice(medium, { clock, seed: 'tree', alignmentBytes: 1 });
+    const engine = await openEngine({ device, clock, random, holder: HOLDER, ...SMALL_TREE });
+    for (let index = 0; index < 600; index++) {
+      const key = bytes(`key/${String(index % 300).padStart(4, '0')}`);
+      await engine.apply([{ kind: 'put', key, value: random.bytes(100) }]);
+    }
+    // All that is under way comes into a checkpoint.
+    await clock.advance(60_000);
+    const levels = engine.stats().tree?.levels ?? [];
+    const items = await treeOf(device);
+    const tables = items.flatMap((item) => (item.kind === 'table' ? [item] : []));
+    for (const [level, { runCount, tableCount, sizeBytes }] of levels.entries()) {
+      const here = tables.filter((item) => item.level === level);
+      expect(here).toHaveLength(tableCount);
+      expect(new Set(here.map((item) => item.run)).size).toBe(runCount);
+      expect(here.reduce((sum, { table }) => sum + table.sizeBytes, 0)).toBe(sizeBytes);
+    }
+    expect(tables.length).toBeGreaterThan(1);
+    expect(items.some(({ kind }) => kind === 'counters')).toBe(true);
+    const { inspection, manifest } = await dumpDevice(device);
+    const { geometry } = inspection.superblock;
+    const summaries = [];
+    for await (const summary of dumpSegments(device, inspection, { from: 0, to: 48 })) {
+      summaries.push(summary);
+    }
+    for (const { table, deviceOffset: place } of tables) {
+      expect(place).toBe(deviceOffset(geometry, table.segment, table.offset));
+      const summary = summaries[table.segment];
+      expect(summary).toMatchObject({
+        content: 'tables',
+        header: { identity: { incarnation: 1 } },
+      });
+      expect(summary?.header?.ordinal).toBe(table.ordinal);
+      const inSegment = await itemsOf(device, table.segment);
+      const found = inSegment.find((item) => item.offset === table.offset);
+      expect(found).toMatchObject({ kind: 'table', content: { number: table.number } });
+    }
+
+    const page = manifest?.pages[0];
+    if (page === undefined) throw new Error('there is a checkpoint');
+    medium.corrupt(deviceOffset(geometry, page.segment, page.offset) + 40, 1);
+    const { segment, offset } = page;
+    const reason = 'a page of the checkpoint is damaged';
+    expect((await treeOf(device))[0]).toEqual({ kind: 'damaged', segment, offset, reason });
+  };
+  await clock.runUntil(run());
+});
+
+test('a device that was never used has no tree', async () => {
+  const world = newWorld('dump nothing');
+  const medium = await formattedMedium(world, { segmentCount: 16 });
+  const device = new SimulatedDevice(medium, { clock: world.clock, seed: 'nothing' });
+  expect(await world.clock.runUntil(treeOf(device))).toEqual([]);
 });
 
 test('a group whose heads are damaged is shown as such, and what cannot be read is passed over', async () => {

@@ -9,12 +9,17 @@ const CACHE_BYTES = 64 * KIB;
 const MEMTABLE_BYTES = 8 * KIB;
 const KEYS = 300;
 const ROUNDS = 4;
+/** Where segments begin: behind the superblock, a ring of eight slots and the copy of the superblock. */
+const AREA_OFFSET = (64 + 8 * 8 + 4) * KIB;
 
 let opened: EngineStats;
 let written: EngineStats;
 let read: EngineStats;
 /** The most that compaction had before it at any moment. */
 let debtBytesMax = 0;
+/** Bytes that were read of the device where segments lie. */
+let segmentBytesRead = 0;
+let counted: { readonly byEngine: number; readonly byDevice: number };
 
 function treeOf({ tree }: EngineStats): TreeStats {
   if (tree === undefined) throw new Error('an engine on a device has a tree');
@@ -40,14 +45,29 @@ beforeAll(async () => {
   const world = newWorld('stats');
   const { clock, random } = world;
   const medium = await formattedMedium(world, { segmentCount: 64 });
-  const device = new SimulatedDevice(medium, { clock, seed: 'stats', alignmentBytes: 1 });
+  const device = new SimulatedDevice(medium, {
+    ...{ clock, seed: 'stats', alignmentBytes: 1 },
+    onOperation: ({ kind, phase, offset, sizeBytes }) => {
+      const isOfSegments = offset >= AREA_OFFSET && kind === 'read' && phase === 'end';
+      if (isOfSegments) segmentBytesRead += sizeBytes;
+    },
+  });
   const sizes = { cacheBytes: CACHE_BYTES, memtableBytes: MEMTABLE_BYTES };
   const engine = await openEngine({ device, clock, random, holder: HOLDER, ...sizes });
   opened = engine.stats();
+  const before = { engine: opened.bytesRead, device: segmentBytesRead };
   await write(engine);
   written = engine.stats();
   for (let key = 0; key < KEYS; key++) await engine.get(bytes(`key ${key}`));
   read = engine.stats();
+  // What is not right is read again past the page cache.
+  device.inject({ kind: 'read', effect: 'corrupt', after: 0 });
+  await engine.get(bytes('key 3'));
+  expect(engine.stats().staleReadCount).toBe(1);
+  counted = {
+    byEngine: engine.stats().bytesRead - before.engine,
+    byDevice: segmentBytesRead - before.device,
+  };
   await engine.close();
 });
 
@@ -72,6 +92,24 @@ describe('the statistics of an engine', () => {
     expect(latency.maxMs).toBeGreaterThan(0);
     expect(latency.sumMs).toBeGreaterThanOrEqual(latency.maxMs);
     expect(latency.sumMs).toBeLessThanOrEqual(latency.maxMs * written.commitCount);
+  });
+
+  test('have every flush of memory in a histogram of its own, and every compaction that wrote', () => {
+    const { flushes, compactions } = treeOf(written);
+    expect(countOf(flushes.latency)).toBe(flushes.count);
+    expect(countOf(compactions.latency)).toBeGreaterThan(0);
+    expect(countOf(compactions.latency)).toBeLessThanOrEqual(compactions.count);
+    // Each writes and flushes the device at least once, which takes time.
+    for (const { latency } of [flushes, compactions]) {
+      expect(latency.maxMs).toBeGreaterThan(0);
+      expect(latency.sumMs).toBeLessThanOrEqual(latency.maxMs * countOf(latency));
+    }
+    expect(countOf(treeOf(opened).flushes.latency)).toBe(0);
+  });
+
+  test('count every byte that is read of segments, also past the page cache', () => {
+    expect(counted.byEngine).toBeGreaterThan(KIB);
+    expect(counted.byEngine).toBe(counted.byDevice);
   });
 
   test('show the levels, and that new tables came from flushes and compactions', () => {

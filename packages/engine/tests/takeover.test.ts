@@ -259,6 +259,20 @@ describe('a quarantine', () => {
     expect(history.notes).toMatchObject([{ host: 'alpha', proof: 'operator', ...findings }]);
   });
 
+  test('a range delete counts among what a zombie wrote, also where it wrote nothing else', async () => {
+    const { until, start, reader } = await Machines.formatted('range');
+    const a = await start('alpha', { testSwitches: BLIND });
+    await until(put(a.engine, 'before', bytes('counts')));
+    await start('beta');
+    const late = { kind: 'delete-range', from: bytes('a'), to: bytes('z') } as const;
+    await until(a.engine.apply([late]));
+    const { superblock } = await inspectDevice(reader());
+    const [fence] = (await openReadOnly(reader())).history.fences;
+    if (fence === undefined) throw new Error('A has a fence');
+    const findings = await scanZombie({ device: reader(), superblock, fence });
+    expect(findings).toMatchObject({ groupCount: 1, recordCount: 1, keys: [bytes('a')] });
+  });
+
   test('is honest about space: what is accepted finds room, and deletes work', async () => {
     for (const sizeBytes of [700, 9000]) {
       const { until, start, random } = await Machines.formatted('full', 20);

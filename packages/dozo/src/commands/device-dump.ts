@@ -4,10 +4,10 @@
  *
  * Values are never shown, keys are. A segment is written out as it is read: its list can be long.
  */
-import { bytesOfBinaryString, hexOfBytes } from '@dozo/base';
+import { hexOfBytes } from '@dozo/base';
 import type { Device } from '@dozo/base';
 import { describeClaim } from '@dozo/claim';
-import { dumpDevice, dumpSegment, dumpSegments, inspectDevice } from '@dozo/engine';
+import { dumpDevice, dumpSegment, dumpSegments, dumpTree } from '@dozo/engine';
 import type { DeviceDump, DumpedRecord, SegmentItem, SegmentSummary } from '@dozo/engine';
 
 import type { CommandContext } from '../command-context.ts';
@@ -15,11 +15,14 @@ import { openDeviceToLook } from '../composition/open-device.ts';
 import { CommandError } from '../errors.ts';
 import { EXIT_DONE } from '../exit-codes.ts';
 import { isoTime, printableKey } from '../forensics/wording.ts';
-import { DUMPED_SEGMENTS_MAX } from '../limits.ts';
-import { formatSize } from '../sizes.ts';
+import { DUMPED_SEGMENTS_MAX, DUMPED_TABLES_MAX } from '../limits.ts';
+import { boundText, contentText, tableJson, tableLines } from './device-dump-tree.ts';
+import { treeJson, treeLines } from './device-dump-tree.ts';
 
 export interface DumpOptions {
   readonly segment?: number;
+  /** So many tables of the tree are told one by one. */
+  readonly tables?: number;
   readonly json: boolean;
 }
 
@@ -39,7 +42,7 @@ export async function runDeviceDump(
 ): Promise<number> {
   const device = await openDeviceToLook(path);
   try {
-    if (options.segment === undefined) await dumpAll(context, device, options.json);
+    if (options.segment === undefined) await dumpAll(context, device, options);
     else await dumpOne(context, device, options.segment, options.json);
   } finally {
     await device.close();
@@ -47,7 +50,11 @@ export async function runDeviceDump(
   return EXIT_DONE;
 }
 
-async function dumpAll({ output }: CommandContext, device: Device, isJson: boolean): Promise<void> {
+async function dumpAll(
+  { output }: CommandContext,
+  device: Device,
+  { json: isJson, tables: tablesMax = DUMPED_TABLES_MAX }: DumpOptions,
+): Promise<void> {
   const dump = await dumpDevice(device);
   const { segmentCount } = dump.inspection.superblock.geometry;
   const range = { from: 0, to: Math.min(segmentCount, DUMPED_SEGMENTS_MAX) };
@@ -55,11 +62,19 @@ async function dumpAll({ output }: CommandContext, device: Device, isJson: boole
   if (isJson) {
     const rows: unknown[] = [];
     for await (const summary of segments) rows.push(plain(summary));
-    const report = { path: device.path, ...deviceJson(dump), segments: rows };
+    const tree = await treeJson(dumpTree(device, dump), tablesMax);
+    const report = { path: device.path, ...deviceJson(dump), tree, segments: rows };
     output.write(`${JSON.stringify(report, undefined, 2)}\n`);
     return;
   }
   output.write(deviceText(device.path, dump));
+  if (dump.manifest !== undefined) {
+    output.write(`tree of checkpoint ${dump.manifest.checkpoint}\n`);
+    for await (const line of treeLines(dumpTree(device, dump), tablesMax)) {
+      output.write(`${line}\n`);
+    }
+  }
+  output.write(`segments: ${segmentCount}\n`);
   for await (const line of segmentLines(segments)) output.write(`${line}\n`);
   const left = segmentCount - range.to;
   if (left > 0) output.write(`  and ${left} more; --segment N shows each\n`);
@@ -104,7 +119,6 @@ function deviceText(path: string, dump: DeviceDump): string {
     if (manifest === undefined) lines.push('  its manifest cannot be read, or has moved on');
     else lines.push('manifest', ...indented(manifest));
   }
-  lines.push(`segments: ${superblock.geometry.segmentCount}`);
   return `${lines.join('\n')}\n`;
 }
 
@@ -132,6 +146,9 @@ function summaryText({ segment, content, header, magic }: SegmentSummary): strin
     return `${segment}: ${content}${magic === undefined ? '' : `, begins ${printableKey(magic)}`}`;
   }
   const { ordinal, identity, previous } = header;
+  if (content === 'tables') {
+    return `${segment}: tables, opened for table ${ordinal}, claim ${identity.incarnation}`;
+  }
   const before =
     previous === undefined
       ? 'first of its claim'
@@ -145,7 +162,8 @@ async function dumpOne(
   segment: number,
   isJson: boolean,
 ): Promise<void> {
-  const inspection = await inspectDevice(device);
+  const dump = await dumpDevice(device);
+  const { inspection } = dump;
   const { segmentCount } = inspection.superblock.geometry;
   if (segment >= segmentCount) {
     throw new CommandError(
@@ -160,6 +178,12 @@ async function dumpOne(
     const line = JSON.stringify({ kind: 'segment', ...(plain(summary) as object) });
     output.write(isJson ? `${line}\n` : `${device.path}, segment ${summaryText(summary)}\n`);
   }
+  for await (const item of dumpTree(device, dump)) {
+    if (item.kind !== 'table' || item.table.segment !== segment) continue;
+    const { level, run } = item;
+    if (isJson) output.write(`${JSON.stringify({ kind: 'tree-table', ...tableJson(item) })}\n`);
+    else output.write(`in the tree, level ${level}, run ${run}: ${tableLines(item).join('\n')}\n`);
+  }
   for await (const item of dumpSegment(device, inspection, segment)) {
     output.write(isJson ? `${JSON.stringify(itemJson(item))}\n` : itemText(item));
   }
@@ -169,7 +193,7 @@ function itemJson(item: SegmentItem): object {
   if (item.kind === 'table') {
     const { content, ...rest } = item;
     const { smallest, end } = content;
-    const bounds = { smallest: keyText(smallest), end: keyText(end) };
+    const bounds = { smallest: boundText(smallest), end: boundText(end) };
     return { ...rest, content: { ...(plain(content) as object), ...bounds } };
   }
   const records = item.records?.map(({ key, type, ...record }) => ({
@@ -183,12 +207,10 @@ function itemJson(item: SegmentItem): object {
 
 function itemText(item: SegmentItem): string {
   if (item.kind === 'table') {
-    const { number, sizeBytes, entryCount, deleteCount, pointerCount, rangeCount, lsnMax } =
-      item.content;
-    const { smallest, end } = item.content;
+    const { number, smallest, end } = item.content;
     return [
-      `${item.offset}  table ${number}: ${formatSize(sizeBytes)}, ${entryCount} entries (${deleteCount} deletes, ${pointerCount} pointers), ${rangeCount} range deletes, up to LSN ${lsnMax}`,
-      `  from ${keyText(smallest)} to ${keyText(end)}\n`,
+      `${item.offset}  table ${number}: ${contentText(item.content)}`,
+      `  from ${boundText(smallest)} to ${boundText(end)}\n`,
     ].join('\n');
   }
   const { offset, header, identity, isInSequence, records } = item;
@@ -208,11 +230,6 @@ function recordText({ offset, type, key, lsn, valueBytes, isValueIntact }: Dumpe
   const name = RECORD_TYPES[type] ?? `type ${type}`;
   const of = key.length === 0 ? '' : ` ${printableKey(key)}`;
   return `  ${offset}  ${name}${of}, LSN ${lsn}, ${valueBytes} bytes${isValueIntact ? '' : ', VALUE DAMAGED'}`;
-}
-
-/** A bound of a table, which the engine keeps as a string of bytes. */
-function keyText(bound: string): string {
-  return printableKey(bytesOfBinaryString(bound));
 }
 
 function indented(value: unknown): readonly string[] {

@@ -47,19 +47,31 @@ function memoryLine({ memtableBytes, memtableBytesMax, cache }: TreeStats): stri
 function tableLines({ flushes, compactions, compactionDebtBytes, stepMsMax }: TreeStats): string[] {
   const { count, bytesIn, bytesOut } = compactions;
   return [
-    `  flushes       ${flushes.count}: ${formatSize(flushes.bytesIn)} into tables of ${formatSize(flushes.bytesOut)}`,
-    `  compactions   ${count}: ${formatSize(bytesIn)} into ${formatSize(bytesOut)}; ` +
+    `  flushes       ${flushes.count}: ${formatSize(flushes.bytesIn)} into tables of ${formatSize(flushes.bytesOut)}` +
+      tookText(flushes.latency),
+    `  compactions   ${count}: ${formatSize(bytesIn)} into ${formatSize(bytesOut)}${tookText(compactions.latency)}; ` +
       `${formatSize(Math.round(compactionDebtBytes))} to be written; longest step ${stepMsMax.toFixed(1)} ms`,
   ];
 }
 
+/** How long work in the background took; nothing where there was none. */
+function tookText(latency: LatencyStats): string {
+  const count = countOf(latency);
+  if (count === 0) return '';
+  return `, half within ${boundText(latency, count / 2)}, longest ${msText(latency.maxMs)}`;
+}
+
 function commitsText(latency: LatencyStats): string | undefined {
-  const count = latency.counts.reduce((sum, inBucket) => sum + inBucket, 0);
+  const count = countOf(latency);
   if (count === 0) return undefined;
   return (
     `${count}: half within ${boundText(latency, count / 2)}, ` +
     `99 % within ${boundText(latency, count * 0.99)}, longest ${msText(latency.maxMs)}`
   );
+}
+
+function countOf({ counts }: LatencyStats): number {
+  return counts.reduce((sum, inBucket) => sum + inBucket, 0);
 }
 
 /** The bound that so many of them did not pass. */

@@ -40,8 +40,14 @@ const ENGINE = {
     ],
     cache: { limitBytes: 64 * 2 ** 20, sizeBytes: 32 * 2 ** 20, hitCount: 999, missCount: 1 },
     ...{ memtableBytes: 5 * 2 ** 20, memtableBytesMax: 8 * 2 ** 20 },
-    flushes: { count: 4, bytesIn: 2 ** 20, bytesOut: 2 * 2 ** 20 },
-    compactions: { count: 1, bytesIn: 6 * 2 ** 20, bytesOut: 5 * 2 ** 20 },
+    flushes: {
+      ...{ count: 4, bytesIn: 2 ** 20, bytesOut: 2 * 2 ** 20 },
+      latency: { boundsMs: [100, 200], counts: [1, 2, 1], sumMs: 900, maxMs: 512.75 },
+    },
+    compactions: {
+      ...{ count: 1, bytesIn: 6 * 2 ** 20, bytesOut: 5 * 2 ** 20 },
+      latency: { boundsMs: [100, 200], counts: [0, 0, 0], sumMs: 0, maxMs: 0 },
+    },
     ...{ compactionDebtBytes: 16 * 2 ** 20, stepMsMax: 3.21 },
   },
 };
@@ -95,7 +101,7 @@ describe('dozo status of a running daemon', () => {
       'index         level 0: 12 MiB in 3 tables of 2 runs; level 2: 4 MiB in 1 table',
       'in memory     5 MiB of 8 MiB not flushed; cache 32 MiB of 64 MiB, 99.9 % of 1000 found there',
       'written       250 MiB for 100 MiB accepted: 2.5 times; 3 MiB moved; 7 checkpoints',
-      'flushes       4: 1 MiB into tables of 2 MiB',
+      'flushes       4: 1 MiB into tables of 2 MiB, half within 200 ms, longest 512.8 ms',
       'compactions   1: 6 MiB into 5 MiB; 16 MiB to be written; longest step 3.2 ms',
       'reclaim       48 MiB dead',
       'commits       100: half within 2 ms, 99 % within 5 ms, longest 42.3 ms',
