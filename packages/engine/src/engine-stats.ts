@@ -102,6 +102,7 @@ function treeStatsOf({ catalog, keeper, tree, counters }: StatsSources): TreeSta
       bytesOut: counters.compactionBytesWritten,
     },
     compactionDebtBytes: keeper.debtBytes,
+    damagedTableCount: keeper.damagedTableCount,
     stepMsMax: counters.stepMsMax,
   };
 }
