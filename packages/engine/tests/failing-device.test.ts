@@ -115,7 +115,7 @@ describe('a device that fails', () => {
 /** Batches after which all that is there has been read by the background, about. */
 const READ_BATCHES = 120;
 /** One sector of tables and of values in so many is tried. */
-const SECTOR_STRIDE = 4 * stride;
+const SECTOR_STRIDE = 8 * stride;
 
 /** What a read of a sector that cannot be read may say; a put may have to look at what it replaces. */
 const UNREAD_CODES = ['INDEX_DAMAGED', 'VALUE_DAMAGED', 'DEVICE_READ_FAILED', 'DEVICE_FULL'];
