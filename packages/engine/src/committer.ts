@@ -20,7 +20,7 @@ import { addPages, pagesBytesOf } from './checkpoint-writer.ts';
 import type { Counters } from './counters.ts';
 import type { Batch, Lsn } from './engine-types.ts';
 import { ClaimError } from '@dozo/claim';
-import { claimIsOver, engineFailed } from './errors.ts';
+import { claimIsOver, engineFailed, tablesDamaged } from './errors.ts';
 import type { EngineError } from './errors.ts';
 import type { EngineLimits, Geometry } from './geometry.ts';
 import { BLOCK_BYTES, EAGER_BYTES, GROUP_BYTES_MAX, RECLAIM_STEP_BYTES } from './limits.ts';
@@ -130,6 +130,10 @@ export class Committer {
     return new Promise((resolve, reject) => {
       const load = this.#load;
       const checked = this.#admission.check(batch, load);
+      const { keeper, path } = this.#options;
+      if (checked.chargeBytes > 0 && keeper.isBlockedByDamage) {
+        throw tablesDamaged(path, keeper.damagedTableCount);
+      }
       // Whoever comes while others wait for a look at the tree waits behind them: the order stays.
       const spaceClass =
         this.#lookingCount > 0 ? undefined : this.#admission.spaceClassOf(checked, load);

@@ -105,6 +105,7 @@ function treeStatsOf({ catalog, keeper, tree, counters }: StatsSources): TreeSta
       latency: counters.compactionLatency.stats(),
     },
     compactionDebtBytes: keeper.debtBytes,
+    damagedTableCount: keeper.damagedTableCount,
     stepMsMax: counters.stepMsMax,
   };
 }

@@ -158,6 +158,11 @@ export interface TreeStats {
   readonly compactions: TableWorkStats;
   /** About what compaction would have to write to bring all levels to their sizes. */
   readonly compactionDebtBytes: number;
+  /**
+   * Tables in which a block was found damaged or could not be read, since the engine was opened. Nothing is
+   * merged with them before a repair.
+   */
+  readonly damagedTableCount: number;
   /** The longest piece of background work that held the thread, in ms. */
   readonly stepMsMax: number;
 }
@@ -285,6 +290,9 @@ export interface Engine {
    * are refused until it is closed; the message says so. What deletes free is available at once where it
    * lies in the log, and where it stands in the index when that has been compacted.
    *
+   * Rejects with `TABLES_DAMAGED` (nothing was written) a batch with a put, where damaged tables keep
+   * compaction from going on at all; deletes are taken.
+   *
    * Rejects as well with `KEY_TOO_LONG`, `VALUE_TOO_LARGE`, `BATCH_TOO_LARGE`, `QUEUE_FULL`,
    * `ENGINE_CLOSED` (nothing was written), `ENGINE_FAILED` (a write or flush failed: outcome unknown, the
    * engine is done), `ENGINE_FENCED` and `ENGINE_CLAIM_LOST` (the engine is done; `isOutcomeKnown` says
@@ -293,7 +301,9 @@ export interface Engine {
   apply(batch: Batch): Promise<Lsn>;
 
   /**
-   * Reads a key's value, or a range of it. Rejects with `VALUE_DAMAGED`, never returns bad bytes. After
+   * Reads a key's value, or a range of it. Rejects with `VALUE_DAMAGED`, with `INDEX_DAMAGED` where a block
+   * of the index that knows of the key is damaged or cannot be read, and with `DEVICE_READ_FAILED` where the
+   * value cannot be; never returns bad bytes. After
    * its process slept it first makes sure that the device is still ours.
    */
   get(key: Uint8Array, range?: ByteRange): Promise<Entry | undefined>;

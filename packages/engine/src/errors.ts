@@ -65,6 +65,12 @@ export type EngineRefusal =
       readonly limitBytes: number;
     }
   | { readonly code: 'KEY_EMPTY' | 'RANGE_EMPTY' }
+  /** Damaged tables keep level 0 of the index from being compacted: puts are refused until a repair. */
+  | {
+      readonly code: 'TABLES_DAMAGED';
+      readonly path: string;
+      readonly damagedTableCount: number;
+    }
   | { readonly code: 'ENGINE_CLOSED' | 'SNAPSHOT_CLOSED' }
   /** A write or flush failed; whether what was in flight is durable is not known. */
   | { readonly code: 'ENGINE_FAILED'; readonly path: string; readonly reason: string }
@@ -89,7 +95,10 @@ export type EngineRefusal =
       readonly offset: number;
       readonly reason: string;
     }
-  /** A block of a table is not what was written: what it says about its keys is not known. */
+  /**
+   * A block of a table is not what was written, or the device cannot read it: what it says about its keys
+   * is not known.
+   */
   | {
       readonly code: 'INDEX_DAMAGED';
       readonly path: string;
@@ -146,11 +155,22 @@ export function engineFailed(path: string, error: unknown): EngineError {
   );
 }
 
-/** A block of a table is damaged, on the disk and not only in a cache. */
+/** What makes level 0 of the index shorter would read damaged tables. */
+export function tablesDamaged(path: string, damagedTableCount: number): EngineError {
+  return new EngineError(
+    `Writing to ${path}: ${damagedTableCount} tables of its index are damaged, and what was written since ` +
+      'cannot be merged with them any more. Reads and deletes go on; nothing new is taken. Stop the ' +
+      'daemon, then run `dozo device check --repair`, which says what is lost.',
+    { code: 'TABLES_DAMAGED', path, damagedTableCount },
+  );
+}
+
+/** A block of a table is damaged or unreadable, on the disk and not only in a cache. */
 export function indexDamaged(
   path: string,
   place: { readonly segment: number; readonly offset: number; readonly sizeBytes: number },
   reason: string,
+  cause?: unknown,
 ): EngineError {
   const { segment, offset, sizeBytes } = place;
   return new EngineError(
@@ -158,5 +178,6 @@ export function indexDamaged(
       'of its keys is not known, so nothing is returned for them. `dozo device check` lists all ' +
       'damage and says what a repair would cost.',
     { code: 'INDEX_DAMAGED', path, segment, offset, sizeBytes, reason },
+    cause === undefined ? {} : { cause },
   );
 }

@@ -1,8 +1,9 @@
 /**
  * How a claim ends: what the slot says of it, so that others know what they may rely on.
  *
- * `released` after a close, `stopped` after being fenced with nothing in doubt, a note after a write
- * or flush that failed; and nothing at all where it is not known what reached the device.
+ * `released` after a close, `stopped` after being fenced, or after a read that failed, with nothing in doubt,
+ * a note after a write or flush that failed; and nothing at all where it is not known what reached the
+ * device.
  */
 import { DozoError, hasCode, sleep } from '@dozo/base';
 import type { Clock, Device } from '@dozo/base';
@@ -52,7 +53,9 @@ export async function finish(parts: {
     await release.end();
     await log.endDiscarding();
     if (isTooLate) return;
-    if (!(cause instanceof ClaimError)) {
+    // A read that failed has put nothing in doubt of what was written.
+    const isWriteInDoubt = !(cause instanceof ClaimError || hasCode(cause, 'DEVICE_READ_FAILED'));
+    if (isWriteInDoubt) {
       await noteFailure(claim, log, clock, cause);
     } else if (!committer.isOutcomeUnknown) {
       await device.flush();

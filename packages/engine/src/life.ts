@@ -1,4 +1,5 @@
 /** Whether an engine serves, and how its service ended; shared by its parts. */
+import { hasCode } from '@dozo/base';
 import { ClaimError } from '@dozo/claim';
 import type { EngineEnd } from './engine-types.ts';
 import { EngineError, claimIsOver, engineFailed } from './errors.ts';
@@ -66,7 +67,8 @@ export class Life {
     }
     // An error of its own for each caller, so that each has its own stack.
     if (this.#cause instanceof ClaimError) return claimIsOver(this.#path, this.#cause, true);
-    const reason = 'an earlier write or flush failed';
+    const isRead = hasCode(this.#cause, 'DEVICE_READ_FAILED');
+    const reason = isRead ? 'an earlier read failed' : 'an earlier write or flush failed';
     return new EngineError(
       `Using the engine on ${this.#path}: it has stopped because ${reason}. Look at the device, then ` +
         'start again.',

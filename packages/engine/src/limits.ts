@@ -80,6 +80,12 @@ export const TABLE_BYTES_MIN = 16 * KIB;
 /** A segment takes so many tables. */
 export const TABLES_PER_SEGMENT = 16;
 
+/**
+ * Damaged tables that are remembered: a disk with more is lost. A number each, and the picker looks at
+ * them one by one.
+ */
+export const DAMAGED_TABLES_MAX = 1024;
+
 /** Runs of level 0 at which writes wait for compaction: every read may have to ask each. */
 export const LEVEL_ZERO_RUNS_STALL = 20;
 

@@ -1,40 +1,34 @@
 /**
  * Empties a segment of tables: each live one is copied, byte for byte, to another place.
  *
- * A table is checked before it is copied; a damaged one stays where it is and keeps its segment from
- * being used again.
+ * A table is checked in memory, and just these bytes are written; a damaged one stays where it is and
+ * keeps its segment from being used again.
  */
 import { hasCode } from '@dozo/base';
 import type { Catalog } from './catalog.ts';
-import type { Pace } from './pacer.ts';
 import { neededSegments } from './space.ts';
 import type { TableSpace } from './table-space.ts';
 import type { TableMeta } from './table/table-meta.ts';
 import type { TableReader } from './table/table-reader.ts';
-import type { TableReads } from './table/table-source.ts';
 
 export interface TableMoverOptions {
   readonly catalog: Catalog;
-  readonly space: TableSpace;
+  readonly space: Pick<TableSpace, 'write'>;
   readonly reader: TableReader;
-  /** Past the page cache. */
-  readonly source: TableReads;
-  readonly pacer: Pace;
 }
 
-/** Copies the tables of a segment elsewhere. Rejects with the errors of device and claim. */
+/** Copies the tables of a segment elsewhere. Rejects with the device's errors of writes and the claim's. */
 export async function moveTables(options: TableMoverOptions, segment: number): Promise<void> {
-  const { catalog, space, reader, source } = options;
+  const { catalog, space, reader } = options;
   const moved = new Map<number, TableMeta>();
   const dead: TableMeta[] = [];
   for (const meta of catalog.version.tables()) {
     if (meta.segment !== segment) continue;
-    const { damages } = await reader.verify(meta);
-    if (damages.length > 0) {
+    const bytes = await reader.whole(meta);
+    if (bytes === undefined) {
       catalog.segments.markDamaged(segment);
       continue;
     }
-    const bytes = await source.read(meta, 0, meta.sizeBytes);
     try {
       const spareCount = neededSegments('table-moves') - 1;
       moved.set(meta.number, await space.write(bytes, meta, spareCount, false));

@@ -45,4 +45,10 @@ export interface TestSwitches {
   readonly skipSettle?: boolean;
   /** Use blocks of tables without checking them. */
   readonly skipTableChecks?: boolean;
+  /** Let a sector of a table that cannot be read fail whoever reads it, as if the device had failed. */
+  readonly failOnUnreadTables?: boolean;
+  /** Forget which tables are damaged: compaction ends at the first one. */
+  readonly forgetDamagedTables?: boolean;
+  /** Copy tables as they are read, without checking the bytes that are written. */
+  readonly moveTablesUnchecked?: boolean;
 }

@@ -1,6 +1,7 @@
 /** How everybody gets at the tree: tables of the device through one cache, and views over the catalog. */
 import type { Catalog, Generation } from './catalog.ts';
 import type { Counters } from './counters.ts';
+import { DamagedTables } from './damaged-tables.ts';
 import { findHidden } from './hidden-entries.ts';
 import type { LogSource } from './log-walk.ts';
 import type { MaybePromise } from './maybe-promise.ts';
@@ -28,8 +29,8 @@ export interface TreeAccessOptions {
 export class TreeAccess {
   readonly cache: BlockCache;
   readonly tables: TableReader;
-  /** Bytes of tables, past the page cache. */
-  readonly uncached: TableReads;
+  /** Tables that somebody has found damaged. */
+  readonly damaged = new DamagedTables();
   readonly #catalog: Catalog;
   readonly #breathe: () => Promise<void>;
   /** The view of now; the active memtable in it goes on changing. */
@@ -40,8 +41,8 @@ export class TreeAccess {
     this.#breathe = breathe;
     this.cache = new BlockCache(cacheBytes);
     const reads = new DeviceTables(source);
-    this.uncached = reads.uncached;
-    this.tables = new TableReader({ source: reads, cache: this.cache, counters, switches });
+    const { cache, damaged } = this;
+    this.tables = new TableReader({ source: reads, cache, counters, damaged, switches });
   }
 
   /** What a key has now. The caller has entered the table of segments if it waits for the answer. */

@@ -10,8 +10,9 @@
  * When there is nothing to compact and little is written, tables are gathered out of segments that have
  * become sparse: see `sparse-tables.ts`. That copies no more than flushes and compactions have written.
  *
- * The first error ends the engine, but for damage: a table that cannot be read stays as it is, its job is
- * not tried again before the next start, and everything else goes on.
+ * The first error ends the engine, but for damage: a table that cannot be read stays as it is, is remembered,
+ * and compaction goes on around it. Where damage leaves nothing that would make level 0 shorter, puts are
+ * refused, so that reads do not get slower for ever and deletes still find room.
  */
 import { AssertionError, hasCode } from '@dozo/base';
 import type { Clock, Compute, Timer } from '@dozo/base';
@@ -33,6 +34,7 @@ import { sparsestTableSegment } from './sparse-tables.ts';
 import { moveTables } from './table-mover.ts';
 import type { TableSpace } from './table-space.ts';
 import type { TableMeta } from './table/table-meta.ts';
+import { PickerAroundDamage } from './tree/around-damage.ts';
 import { CompactionPicker } from './tree/compaction-picker.ts';
 import type { Compaction } from './tree/compaction-picker.ts';
 import type { TestSwitches } from './test-switches.ts';
@@ -67,6 +69,7 @@ const SPACE_SHARE = 64;
 export class TreeKeeper implements TreeWork {
   readonly #options: TreeKeeperOptions;
   readonly #picker: CompactionPicker;
+  readonly #pickerAroundDamage: PickerAroundDamage;
   #maintenance: Maintenance | undefined;
   #flush: Promise<void> | undefined;
   #work: Promise<void> | undefined;
@@ -86,8 +89,10 @@ export class TreeKeeper implements TreeWork {
   #wantedSegmentCount = 0;
   /** With so many segments available a compaction was begun that did not have room, and was given up. */
   #triedCount = 0;
-  /** A table that is needed for it is damaged. */
+  /** Damage ended a job, and it is not known which of its tables to leave out. */
   #isCompactionBroken = false;
+  /** Compaction is due, and all that is due would read damaged tables. */
+  #isStuckOnDamage = false;
   #logBytesAtRotation = 0;
   /** How far the flush is: see `FlushJobOptions.onEntries`. */
   #flushedCount = 0;
@@ -96,7 +101,9 @@ export class TreeKeeper implements TreeWork {
 
   constructor(options: TreeKeeperOptions) {
     this.#options = options;
-    this.#picker = new CompactionPicker(options.settings.compaction);
+    const { compaction } = options.settings;
+    this.#picker = new CompactionPicker(compaction);
+    this.#pickerAroundDamage = new PickerAroundDamage(compaction, options.tree.damaged);
     this.#logBytesAtRotation = -options.log.replayBytes;
     this.#gatherBytesMax = options.catalog.version.sizeBytes;
   }
@@ -136,6 +143,18 @@ export class TreeKeeper implements TreeWork {
   get #isLevelZeroLong(): boolean {
     const runCount = this.#options.catalog.version.levels[0]?.runs.length ?? 0;
     return runCount >= LEVEL_ZERO_RUNS_STALL;
+  }
+
+  /** Whether puts are to be refused: level 0 is long, and damaged tables keep it from getting shorter. */
+  get isBlockedByDamage(): boolean {
+    return this.#isStuckOnDamage && this.#isLevelZeroLong;
+  }
+
+  /** Tables of the tree in which something is damaged, as far as somebody has read there. */
+  get damagedTableCount(): number {
+    const { catalog, tree } = this.#options;
+    tree.damaged.keepOnly(catalog.version);
+    return tree.damaged.count;
   }
 
   /** Bytes that compaction has still to write. */
@@ -354,22 +373,36 @@ export class TreeKeeper implements TreeWork {
   }
 
   #beginWork(): void {
-    const { catalog } = this.#options;
     const segment = this.#moveWanted;
     if (segment !== undefined) {
       this.#moveWanted = undefined;
       this.#runWork(this.#moveTables(segment));
       return;
     }
-    if (this.#isCompactionBroken) return;
     if (this.#upperBytes() <= this.#spaceBytesMin()) this.#isSpaceWanted = false;
-    const job = this.#picker.pick(catalog.version, this.#isSpaceWanted);
+    const job = this.#pick();
+    this.#isStuckOnDamage = job === undefined && this.#isAnyDamaged;
     if (job === undefined) {
       this.#gather();
       return;
     }
     const possible = this.#hasRoomFor(job) ? job : this.#smallJob();
     if (possible !== undefined) this.#runWork(this.#compact(possible));
+  }
+
+  get #isAnyDamaged(): boolean {
+    return this.#isCompactionBroken || this.#options.tree.damaged.count > 0;
+  }
+
+  /** The job that is needed most, of those that can be done. */
+  #pick(): Compaction | undefined {
+    const { catalog, tree, switches } = this.#options;
+    const { version } = catalog;
+    if (this.#isCompactionBroken || tree.damaged.isOverflowing) return undefined;
+    tree.damaged.keepOnly(version);
+    const isAround = tree.damaged.count > 0 && switches.forgetDamagedTables !== true;
+    if (!isAround) return this.#picker.pick(version, this.#isSpaceWanted);
+    return this.#pickerAroundDamage.pick(version, this.#isSpaceWanted);
   }
 
   #runWork(work: Promise<void>): void {
@@ -400,11 +433,13 @@ export class TreeKeeper implements TreeWork {
 
   /** What can be done where there is room for little. */
   #smallJob(): Compaction | undefined {
-    const { catalog, geometry } = this.#options;
+    const { catalog, geometry, tree } = this.#options;
     if (!this.#isLevelZeroLong) return undefined;
     const segmentCount = catalog.segments.availableCount - neededSegments('compaction') + 1;
     const bytesMax = Math.max(0, segmentCount) * geometry.segmentPayloadBytes;
-    return this.#picker.pickWithinLevelZero(catalog.version, bytesMax);
+    return this.#picker.pickWithinLevelZero(catalog.version, bytesMax, (run) =>
+      run.some(({ number }) => tree.damaged.has(number)),
+    );
   }
 
   async #compact(job: Compaction): Promise<void> {
@@ -412,15 +447,21 @@ export class TreeKeeper implements TreeWork {
     const { cache } = tree;
     const startMs = clock.monotonicMs();
     const inputs = job.inputs.flatMap(({ tables }) => tables);
-    const assertGoing = (): void => {
-      this.assertGoing();
-    };
-    const tables = job.isMove
-      ? inputs
-      : await compact(
+    let tables: readonly TableMeta[] | undefined = inputs;
+    if (!job.isMove) {
+      const assertGoing = (): void => {
+        this.assertGoing();
+      };
+      try {
+        tables = await compact(
           { ...this.#jobOptions(), compute, counters, assertGoing },
           switches.dropDeletesEarly === true ? { ...job, dropsDeletes: true } : job,
         );
+      } catch (error) {
+        this.#noteDamage(error, inputs);
+        return;
+      }
+    }
     if (tables === undefined) return;
     this.#triedCount = 0;
     const remove = inputs.map(({ number }) => number);
@@ -435,6 +476,14 @@ export class TreeKeeper implements TreeWork {
     counters.compactionBytesWritten += sizeBytesOf(tables);
     this.#gatherBytesMax += sizeBytesOf(tables);
     for (const number of remove) cache.drop(number);
+  }
+
+  /** Whoever read the table has noted that it is damaged: the next job leaves it out. */
+  #noteDamage(error: unknown, inputs: readonly TableMeta[]): void {
+    if (!hasCode(error, 'INDEX_DAMAGED')) throw error;
+    const { tree, switches } = this.#options;
+    const isKnown = inputs.some(({ number }) => tree.damaged.has(number));
+    if (!isKnown || switches.forgetDamagedTables === true) this.#isCompactionBroken = true;
   }
 
   /** At rest, has a sparse segment emptied. */
@@ -474,9 +523,7 @@ export class TreeKeeper implements TreeWork {
 
   async #moveTables(segment: number): Promise<void> {
     const { catalog, space, tree } = this.#options;
-    const { tables: reader, uncached: source } = tree;
-    const { pacer } = this.#jobOptions();
-    await moveTables({ catalog, space, reader, source, pacer }, segment);
+    await moveTables({ catalog, space, reader: tree.tables }, segment);
   }
 
   #jobOptions(): TableJobOptions {
@@ -493,8 +540,7 @@ export class TreeKeeper implements TreeWork {
     } catch (error) {
       // A bug of ours ends the process; what the device did ends this engine.
       if (error instanceof AssertionError) throw error;
-      if (hasCode(error, 'INDEX_DAMAGED')) this.#isCompactionBroken = true;
-      else if (!this.#isEnded) this.#options.onFailure(error);
+      if (!this.#isEnded) this.#options.onFailure(error);
     }
   }
 

@@ -2,13 +2,18 @@
  * A device of which one write or flush fails, at every point of a life in which all the work in the
  * background happens: the engine ends at once, nothing is tried again, and nothing that was acknowledged is
  * lost. `DOZO_FAULT_STRIDE=1` tries every single one.
+ *
+ * And a device of which one sector cannot be read any more, each in turn: that is damage of what lies there,
+ * and the engine goes on.
  */
 import { SeededRandom, hasCode } from '@dozo/base';
 import type { OperationEvent } from '@dozo/simulator';
 import { describe, expect, test } from 'vitest';
 import type { TestSwitches } from '../src/test-switches.ts';
+import { BadSectors } from './bad-sectors.ts';
 import { backgroundCountsOf, missingWork } from './engine-features.ts';
-import { FaultLife } from './fault-life.ts';
+import { FaultLife, blockKindOf } from './fault-life.ts';
+import { agedLife, writtenBlocks } from './rot-run.ts';
 
 const BATCHES = 450;
 const STRIDE_DEFAULT = 3;
@@ -104,5 +109,73 @@ describe('a device that fails', () => {
       }
     };
     await expect(failing()).rejects.toThrow(/lost|no state has all|damaged/);
+  });
+});
+
+/** Batches after which all that is there has been read by the background, about. */
+const READ_BATCHES = 120;
+/** One sector of tables and of values in so many is tried. */
+const SECTOR_STRIDE = 8 * stride;
+
+/** What a read of a sector that cannot be read may say; a put may have to look at what it replaces. */
+const UNREAD_CODES = ['INDEX_DAMAGED', 'VALUE_DAMAGED', 'DEVICE_READ_FAILED', 'DEVICE_FULL'];
+
+/**
+ * One sector of an aged disk cannot be read while batches are written, and then every key: how many reads of
+ * the background met it, and how many tables were found damaged.
+ */
+async function failReads(
+  aged: Awaited<ReturnType<typeof agedLife>>,
+  sector: number,
+  switches: TestSwitches = {},
+): Promise<{ readonly failedCount: number; readonly damagedTableCount: number }> {
+  const { area } = aged;
+  const { life } = await agedLife('bad sectors', switches);
+  const medium = aged.medium.fork();
+  const { engine, device } = await life.open(medium);
+  const bad = new BadSectors(device);
+  bad.offsets.add(sector);
+  const isExpected = (error: unknown): boolean => hasCode(error, ...UNREAD_CODES);
+  await life.write(engine, READ_BATCHES, isExpected);
+  const { failedCount } = bad;
+  const what = `${blockKindOf(medium, sector, area)} at ${sector}`;
+  expect(engine.stats().state, what).toBe('open');
+  await engine.close();
+  await device.close();
+  // The next start owes nothing to the sector: no write was in doubt.
+  const again = await life.open(medium);
+  expect((await life.readAll(again.engine)).refusedCount, what).toBe(0);
+  again.device.halt();
+  return { failedCount, damagedTableCount: engine.stats().tree?.damagedTableCount ?? 0 };
+}
+
+describe('a sector that cannot be read', () => {
+  test('wherever it lies in tables or values, ends nothing that the background does', async () => {
+    const aged = await agedLife('bad sectors');
+    const met = { tables: 0, log: 0 };
+    const kinds = { 'inside of DOZOTAB1': 'tables', 'inside of DOZOSEG1': 'log' } as const;
+    for (const [kind, name] of Object.entries(kinds)) {
+      const sectors = writtenBlocks(aged.medium).filter(
+        (block) => blockKindOf(aged.medium, block, aged.area) === kind,
+      );
+      for (let at = 0; at < sectors.length; at += SECTOR_STRIDE) {
+        const { failedCount, damagedTableCount } = await failReads(aged, sectors[at] ?? 0);
+        if (name === 'log' || damagedTableCount > 0) met[name] += failedCount;
+      }
+    }
+    // Otherwise nobody read where they were.
+    expect(met.tables).toBeGreaterThan(0);
+    expect(met.log).toBeGreaterThan(0);
+  });
+
+  test('of a table would end the engine if it were not handled', async () => {
+    const aged = await agedLife('bad sectors');
+    const ending = async (): Promise<void> => {
+      for (const block of writtenBlocks(aged.medium)) {
+        if (blockKindOf(aged.medium, block, aged.area) !== 'inside of DOZOTAB1') continue;
+        await failReads(aged, block, { failOnUnreadTables: true });
+      }
+    };
+    await expect(ending()).rejects.toThrow(/open|ENGINE_FAILED|it has stopped|failed/);
   });
 });

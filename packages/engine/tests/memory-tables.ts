@@ -20,7 +20,11 @@ export class MemoryTables implements TableSource {
   readonly reads: SeenRead[] = [];
   readonly #disk = new Map<number, Uint8Array>();
   readonly #pages = new Map<number, Uint8Array>();
-  readonly #broken: { readonly offset: number; readonly mode: 'cached' | 'both' }[] = [];
+  readonly #broken: {
+    readonly offset: number;
+    readonly mode: 'cached' | 'both';
+    readonly number: number | undefined;
+  }[] = [];
   readonly uncached: TableReads = {
     read: (meta, offset, sizeBytes) => this.#read(meta, { offset, sizeBytes, mode: 'uncached' }),
   };
@@ -57,9 +61,9 @@ export class MemoryTables implements TableSource {
     return [this.#disk.get(meta.number) as Uint8Array, this.#pages.get(meta.number) as Uint8Array];
   }
 
-  /** From now on reads that touch the byte at `offset` fail. */
-  break(offset: number, mode: 'cached' | 'both' = 'both'): void {
-    this.#broken.push({ offset, mode });
+  /** From now on reads that touch the byte at `offset` fail, of one table or of all. */
+  break(offset: number, mode: 'cached' | 'both' = 'both', meta?: TableMeta): void {
+    this.#broken.push({ offset, mode, number: meta?.number });
   }
 
   place(meta: TableMeta, offset: number): number {
@@ -76,8 +80,9 @@ export class MemoryTables implements TableSource {
     // A device answers later, and not all at once.
     for (let turn = 0; turn < 5; turn++) await Promise.resolve();
     for (const broken of this.#broken) {
+      const isOfTable = broken.number === undefined || broken.number === meta.number;
       const isHit = broken.offset >= offset && broken.offset < offset + sizeBytes;
-      if (isHit && (broken.mode === 'both' || mode === 'cached')) {
+      if (isOfTable && isHit && (broken.mode === 'both' || mode === 'cached')) {
         throw new DeviceError('Reading: a sector is broken.', {
           ...{ code: 'DEVICE_READ_FAILED', path: this.path },
           ...{ offset: this.place(meta, offset), cause: 'EIO' },

@@ -196,6 +196,7 @@ describe('placement group', () => {
 
   it.each([
     ['DEVICE_FULL', 'STORE_FULL'],
+    ['TABLES_DAMAGED', 'STORE_FULL'],
     ['QUEUE_FULL', 'STORE_BUSY'],
     ['BATCH_TOO_LARGE', 'TRANSACTION_TOO_LARGE'],
     ['VALUE_TOO_LARGE', 'TRANSACTION_TOO_LARGE'],

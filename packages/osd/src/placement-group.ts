@@ -246,6 +246,8 @@ const CODES: Readonly<
   Record<string, Exclude<TransactionErrorDetail['code'], 'PRECONDITION_FAILED'>>
 > = {
   DEVICE_FULL: 'STORE_FULL',
+  // Damage keeps the index from taking more: deletes are taken, puts are not before a repair.
+  TABLES_DAMAGED: 'STORE_FULL',
   QUEUE_FULL: 'STORE_BUSY',
   BATCH_TOO_LARGE: 'TRANSACTION_TOO_LARGE',
   VALUE_TOO_LARGE: 'TRANSACTION_TOO_LARGE',

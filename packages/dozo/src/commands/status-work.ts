@@ -44,14 +44,22 @@ function memoryLine({ memtableBytes, memtableBytesMax, cache }: TreeStats): stri
   );
 }
 
-function tableLines({ flushes, compactions, compactionDebtBytes, stepMsMax }: TreeStats): string[] {
+function tableLines(tree: TreeStats): string[] {
+  const { flushes, compactions, compactionDebtBytes, damagedTableCount, stepMsMax } = tree;
   const { count, bytesIn, bytesOut } = compactions;
-  return [
-    `  flushes       ${flushes.count}: ${formatSize(flushes.bytesIn)} into tables of ${formatSize(flushes.bytesOut)}` +
-      tookText(flushes.latency),
+  const lines = [
+    `  flushes       ${flushes.count}: ${formatSize(flushes.bytesIn)} into tables of ` +
+      `${formatSize(flushes.bytesOut)}${tookText(flushes.latency)}`,
     `  compactions   ${count}: ${formatSize(bytesIn)} into ${formatSize(bytesOut)}${tookText(compactions.latency)}; ` +
       `${formatSize(Math.round(compactionDebtBytes))} to be written; longest step ${stepMsMax.toFixed(1)} ms`,
   ];
+  if (damagedTableCount > 0) {
+    const tables = damagedTableCount === 1 ? '1 table' : `${damagedTableCount} tables`;
+    lines.push(
+      `  DAMAGED       ${tables} of the index; stop the daemon, then \`dozo device check --repair\``,
+    );
+  }
+  return lines;
 }
 
 /** How long work in the background took; nothing where there was none. */

@@ -48,7 +48,7 @@ const ENGINE = {
       ...{ count: 1, bytesIn: 6 * 2 ** 20, bytesOut: 5 * 2 ** 20 },
       latency: { boundsMs: [100, 200], counts: [0, 0, 0], sumMs: 0, maxMs: 0 },
     },
-    ...{ compactionDebtBytes: 16 * 2 ** 20, stepMsMax: 3.21 },
+    ...{ compactionDebtBytes: 16 * 2 ** 20, damagedTableCount: 0, stepMsMax: 3.21 },
   },
 };
 
@@ -108,6 +108,15 @@ describe('dozo status of a running daemon', () => {
     ]) {
       expect(output).toContain(`  ${line}\n`);
     }
+    expect(output).not.toContain('DAMAGED');
+  });
+
+  it('tells of damaged tables, and what to do', async () => {
+    const tree = { ...ENGINE.tree, damagedTableCount: 2 };
+    const output = await status({ ...ENGINE, tree });
+    const line =
+      'DAMAGED       2 tables of the index; stop the daemon, then `dozo device check --repair`';
+    expect(output).toContain(`  ${line}\n`);
   });
 
   it('has no line for what there is nothing to say of', async () => {

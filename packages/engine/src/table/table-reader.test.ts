@@ -6,6 +6,7 @@ import { MemoryTables, keyOf, rowsOf } from '../../tests/memory-tables.ts';
 import { CACHED_BLOCK_OVERHEAD_BYTES } from '../limits.ts';
 import { RangeSet } from '../tree/range-set.ts';
 import { TreeEntry } from '../tree/tree-entry.ts';
+import { DamagedTables } from '../damaged-tables.ts';
 import { BlockCache } from './block-cache.ts';
 import { hashOfKey } from './bloom.ts';
 import { blockCountOf, blockPlaceAt, findInIndex } from './index-block.ts';
@@ -229,13 +230,47 @@ describe('damage', () => {
     expect(get(keyOf('k', 700))).toMatchObject({ lsn: 701 });
   });
 
-  it('of a sector is an error of the device', async () => {
-    const { tables, get, placeOf } = setUp();
-    tables.break((await placeOf(keyOf('k', 700))).offset);
-    const failed = { code: 'DEVICE_READ_FAILED' };
+  it('of a sector is damage of its table, which says what the device said', async () => {
+    const { tables, meta, get, placeOf, counters } = setUp();
+    const place = await placeOf(keyOf('k', 700));
+    tables.break(place.offset);
+    const failed = { code: 'INDEX_DAMAGED', cause: { detail: { code: 'DEVICE_READ_FAILED' } } };
     const asked = [1, 2].map(() => get(keyOf('k', 700)));
     for (const answer of asked) await expect(answer).rejects.toMatchObject(failed);
+    expect(counters.checksumErrorCount).toBeGreaterThan(0);
     expect(await get(keyOf('k', 1))).toBeDefined();
+    expect(meta.number).toBeGreaterThan(0);
+  });
+
+  it('of a sector fails as the device does when that is not handled', async () => {
+    const { tables, meta, placeOf, counters } = setUp();
+    tables.break((await placeOf(keyOf('k', 700))).offset);
+    const switches = { failOnUnreadTables: true };
+    const cache = new BlockCache(1e6);
+    const reader = new TableReader({ source: tables, cache, counters, switches });
+    const key = bytesOfBinaryString(keyOf('k', 700));
+    const answer = (async () => reader.get(meta, key, hashOfKey(key)))();
+    await expect(answer).rejects.toMatchObject({ code: 'DEVICE_READ_FAILED' });
+  });
+
+  it('is known of its table until a look at all of it finds it sound', async () => {
+    const { tables, meta, placeOf, counters } = setUp();
+    const place = await placeOf(keyOf('k', 700));
+    const known = new DamagedTables();
+    const cache = new BlockCache(0);
+    const reader = new TableReader({ source: tables, cache, counters, damaged: known });
+    const key = bytesOfBinaryString(keyOf('k', 700));
+    const ask = async () => reader.get(meta, key, hashOfKey(key));
+    await ask();
+    expect(known.count).toBe(0);
+    tables.damage(meta, place.offset + 100, 'disk');
+    await expect(ask()).rejects.toMatchObject({ code: 'INDEX_DAMAGED' });
+    expect(known.has(meta.number)).toBe(true);
+    await reader.verify(meta);
+    expect(known.has(meta.number)).toBe(true);
+    tables.damage(meta, place.offset + 100, 'disk');
+    await reader.verify(meta);
+    expect(known.has(meta.number)).toBe(false);
   });
 });
 
@@ -290,5 +325,15 @@ describe('runs of blocks for a merge', () => {
     expect(counters.staleReadCount).toBe(1);
     tables.damage(meta, place.offset + 51, 'disk');
     await expect(reader.rereadRun(meta, good)).rejects.toMatchObject({ code: 'INDEX_DAMAGED' });
+  });
+
+  it('are read block by block where the device cannot read them together', async () => {
+    const { reader, meta, tables, placeOf } = setUp();
+    const good = await reader.readRun(meta, 2, 20_000);
+    const place = await placeOf(keyOf('k', 200));
+    tables.break(place.offset, 'cached');
+    expect(await reader.readRun(meta, 2, 20_000)).toEqual(good);
+    tables.break(place.offset);
+    await expect(reader.readRun(meta, 2, 20_000)).rejects.toMatchObject({ code: 'INDEX_DAMAGED' });
   });
 });

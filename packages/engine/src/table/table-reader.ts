@@ -7,6 +7,7 @@
  */
 import { CodecError, hasCode } from '@dozo/base';
 import type { Counters } from '../counters.ts';
+import type { DamagedTables } from '../damaged-tables.ts';
 import { STRETCH_BYTES_MAX, STRETCH_GAP_BYTES_MAX, STRETCHES_AT_ONCE } from '../limits.ts';
 import { TABLE_RUN_BYTES } from '../limits.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
@@ -25,9 +26,10 @@ import { TableCursor } from './table-cursor.ts';
 import { isBlockIntact } from './table-format.ts';
 import type { BlockPlace, TableMeta } from './table-meta.ts';
 import { CheckedTableSource } from './table-source.ts';
-import type { TableSource } from './table-source.ts';
+import type { TableReads, TableSource, TableSwitch } from './table-source.ts';
 import { checkTable } from './verify-table.ts';
 import type { TableCheck } from './verify-table.ts';
+import { readWholeTable } from './whole-table.ts';
 
 /** Blocks that are copied to the cache in one go: some tenths of a millisecond. */
 const KEPT_BLOCKS_AT_ONCE = 64;
@@ -40,7 +42,9 @@ export interface TableReaderOptions {
   readonly source: TableSource;
   readonly cache: BlockCache;
   readonly counters: Pick<Counters, 'checksumErrorCount' | 'staleReadCount'>;
-  readonly switches?: Pick<TestSwitches, 'skipReadChecks' | 'skipTableChecks'>;
+  /** Is told of every table in which something is damaged, and of those that turn out to be sound. */
+  readonly damaged?: DamagedTables;
+  readonly switches?: Pick<TestSwitches, TableSwitch>;
 }
 
 /** Data blocks of a table that lie in a row, unchecked: what one step of a merge takes as a source. */
@@ -63,14 +67,23 @@ interface Stretch {
   readonly positions: number[];
 }
 
-/** See the file comment. Everything rejects with `INDEX_DAMAGED` and the device's read errors. */
+/**
+ * See the file comment. Everything rejects with `INDEX_DAMAGED`, also for what the device cannot read, and
+ * with what it says when it is closed.
+ */
 export class TableReader implements TableLookup {
   readonly #checked: CheckedTableSource;
   readonly #cache: BlockCache;
+  readonly #damaged: DamagedTables | undefined;
+  readonly #uncached: TableReads;
+  readonly #movesUnchecked: boolean;
 
   constructor(options: TableReaderOptions) {
     this.#checked = new CheckedTableSource(options);
     this.#cache = options.cache;
+    this.#damaged = options.damaged;
+    this.#uncached = options.source.uncached;
+    this.#movesUnchecked = options.switches?.moveTablesUnchecked === true;
   }
 
   /**
@@ -182,8 +195,7 @@ export class TableReader implements TableLookup {
 
   /**
    * Some data blocks of a table, for a look at many keys at once: those that are cached from there, the
-   * others in reads of stretches that nobody needs to keep. Undefined for a block that is damaged. Rejects
-   * with the device's read errors.
+   * others in reads of stretches that nobody needs to keep. Undefined for a block that is damaged.
    *
    * @param numbers of blocks, ascending.
    */
@@ -205,7 +217,8 @@ export class TableReader implements TableLookup {
     const stretches = stretchesOf(places, blocks);
     for (let at = 0; at < stretches.length; at += STRETCHES_AT_ONCE) {
       const reads = stretches.slice(at, at + STRETCHES_AT_ONCE).map(async (stretch) => {
-        const bytes = await this.#readStretch(meta, stretch);
+        const { start: from, end } = stretch;
+        const bytes = await this.#checked.readStretch(meta, from, end - from);
         for (const position of stretch.positions) {
           const place = places[position] as BlockPlace;
           const start = place.offset - stretch.start;
@@ -217,16 +230,6 @@ export class TableReader implements TableLookup {
       await Promise.all(reads);
     }
     return blocks;
-  }
-
-  /** Undefined when the device could not read all of it: one bad sector must not take its neighbours along. */
-  async #readStretch(meta: TableMeta, { start, end }: Stretch): Promise<Uint8Array | undefined> {
-    try {
-      return await this.#checked.readRaw(meta, start, end - start);
-    } catch (error) {
-      if (hasCode(error, 'DEVICE_READ_FAILED')) return undefined;
-      throw error;
-    }
   }
 
   async #unlessDamaged(meta: TableMeta, place: BlockPlace): Promise<Uint8Array | undefined> {
@@ -259,9 +262,11 @@ export class TableReader implements TableLookup {
       if (end > sizeBytes && ends.length > 0) break;
       ends.push(end);
     }
-    const blocks = await this.#checked.readRaw(meta, start, ends.at(-1) ?? 0);
+    const blockEnds = Uint32Array.from(ends);
     const isLast = firstBlock + ends.length === count;
-    return { firstBlock, blocks, blockEnds: Uint32Array.from(ends), isLast };
+    const blocks = await this.#checked.readStretch(meta, start, ends.at(-1) ?? 0);
+    if (blocks === undefined) return this.rereadRun(meta, { firstBlock, blockEnds, isLast });
+    return { firstBlock, blocks, blockEnds, isLast };
   }
 
   /**
@@ -271,11 +276,14 @@ export class TableReader implements TableLookup {
   async rereadRun(meta: TableMeta, run: Omit<DataRun, 'blocks'>): Promise<DataRun> {
     const { firstBlock, blockEnds, isLast } = run;
     const start = blockPlaceAt(await this.index(meta), firstBlock).offset;
-    const blocks = await this.#checked.readRaw(meta, start, blockEnds.at(-1) ?? 0);
+    const sizeBytes = blockEnds.at(-1) ?? 0;
+    const read = await this.#checked.readStretch(meta, start, sizeBytes);
+    const blocks = read ?? new Uint8Array(sizeBytes);
     let blockStart = 0;
     for (const blockEnd of blockEnds) {
       // A merge checks in any case: what it would refuse again must not come back to it.
-      if (!isBlockIntact(blocks.subarray(blockStart, blockEnd), meta.seed)) {
+      const block = blocks.subarray(blockStart, blockEnd);
+      if (read === undefined || !isBlockIntact(block, meta.seed)) {
         const place = { offset: start + blockStart, sizeBytes: blockEnd - blockStart };
         blocks.set(await this.#checked.readAgain(meta, place), blockStart);
       }
@@ -314,9 +322,24 @@ export class TableReader implements TableLookup {
     this.#cache.add(number, offset, block, { creditMax, mayEvict: isIndex });
   }
 
+  /** All of a table, past the page cache, checked in memory; undefined when it is damaged. */
+  async whole(meta: TableMeta): Promise<Uint8Array | undefined> {
+    const bytes = await readWholeTable(this.#uncached, meta, this.#movesUnchecked);
+    if (bytes === undefined) {
+      const all = { offset: 0, sizeBytes: meta.sizeBytes };
+      this.#checked.damaged(meta, all, 'it is damaged, or the device cannot read it');
+    } else if (!this.#movesUnchecked) {
+      this.#damaged?.forget(meta.number);
+    }
+    return bytes;
+  }
+
   /** Reads all of a table past the cache and checks it: see `verify-table.ts`. */
-  verify(meta: TableMeta): Promise<TableCheck> {
-    return checkTable(this.#checked, meta);
+  async verify(meta: TableMeta): Promise<TableCheck> {
+    const check = await checkTable(this.#checked, meta);
+    if (check.damages.length === 0) this.#damaged?.forget(meta.number);
+    else this.#damaged?.note(meta.number);
+    return check;
   }
 
   #cached(meta: TableMeta, offset: number): CachedBlock | undefined {

@@ -1,11 +1,13 @@
 /**
  * Checked reads of a table's blocks from the device.
  *
- * Every block is compared with its checksum. One that is not right is read once more past the page
- * cache, whose pages may be from before another machine wrote there; only then is it damaged.
+ * Every block is compared with its checksum. One that is not right, or that the device could not read, is
+ * read once more past the page cache, whose pages may be from before another machine wrote there; only
+ * then is it damaged. What cannot be read is damage of the table like any other: the rest lives on.
  */
 import { hasCode } from '@dozo/base';
 import type { Counters } from '../counters.ts';
+import type { DamagedTables } from '../damaged-tables.ts';
 import { indexDamaged } from '../errors.ts';
 import type { ReadMode } from '../log-walk.ts';
 import type { TestSwitches } from '../test-switches.ts';
@@ -31,26 +33,36 @@ export interface TableSource extends TableReads {
 export interface CheckedTableSourceOptions {
   readonly source: TableSource;
   readonly counters: Pick<Counters, 'checksumErrorCount' | 'staleReadCount'>;
-  readonly switches?: Pick<TestSwitches, 'skipReadChecks' | 'skipTableChecks'>;
+  /** Is told of every table in which something is damaged. */
+  readonly damaged?: DamagedTables;
+  readonly switches?: Pick<TestSwitches, TableSwitch>;
 }
 
-/** See the file comment. */
+/** What of the handling of damaged tables a test can switch off. */
+export type TableSwitch =
+  'skipReadChecks' | 'skipTableChecks' | 'failOnUnreadTables' | 'moveTablesUnchecked';
+
+/** See the file comment. Every method rejects as well with what the device says when it is closed. */
 export class CheckedTableSource {
   readonly #source: TableSource;
   readonly #counters: CheckedTableSourceOptions['counters'];
+  readonly #damaged: DamagedTables | undefined;
   readonly #isUnchecked: boolean;
+  readonly #failsUnread: boolean;
 
   constructor(options: CheckedTableSourceOptions) {
     this.#source = options.source;
     this.#counters = options.counters;
+    this.#damaged = options.damaged;
     const { skipReadChecks = false, skipTableChecks = false } = options.switches ?? {};
+    this.#failsUnread = options.switches?.failOnUnreadTables === true;
     this.#isUnchecked = skipReadChecks || skipTableChecks;
   }
 
   /** One block as it is read first, in memory of its own; undefined when it is not right. */
   async readOne(meta: TableMeta, place: BlockPlace): Promise<Uint8Array | undefined> {
-    const bytes = await this.#source.read(meta, place.offset, place.sizeBytes);
-    return this.isIntact(meta, bytes) ? ownMemory(bytes) : undefined;
+    const bytes = await this.#unlessUnread(this.#source.read(meta, place.offset, place.sizeBytes));
+    return bytes !== undefined && this.isIntact(meta, bytes) ? ownMemory(bytes) : undefined;
   }
 
   /**
@@ -65,14 +77,12 @@ export class CheckedTableSource {
     const first = places[0];
     const last = places.at(-1);
     if (first === undefined || last === undefined) return [];
-    let row: Uint8Array;
-    try {
-      const sizeBytes = last.offset + last.sizeBytes - first.offset;
-      row = await this.#source.read(meta, first.offset, sizeBytes);
-    } catch (error) {
-      if (hasCode(error, 'DEVICE_READ_FAILED')) return places.map(() => undefined);
-      throw error;
-    }
+    const row = await this.readStretch(
+      meta,
+      first.offset,
+      last.offset + last.sizeBytes - first.offset,
+    );
+    if (row === undefined) return places.map(() => undefined);
     return places.map(({ offset, sizeBytes }) => {
       const start = offset - first.offset;
       const bytes = row.subarray(start, start + sizeBytes);
@@ -83,14 +93,37 @@ export class CheckedTableSource {
 
   /** A block that was not right, as it is on the disk. Rejects with `INDEX_DAMAGED`. */
   async readAgain(meta: TableMeta, place: BlockPlace): Promise<Uint8Array> {
-    const bytes = await this.#source.uncached.read(meta, place.offset, place.sizeBytes);
+    let bytes: Uint8Array;
+    try {
+      bytes = await this.#source.uncached.read(meta, place.offset, place.sizeBytes);
+    } catch (error) {
+      if (this.#failsUnread || !hasCode(error, 'DEVICE_READ_FAILED')) throw error;
+      throw this.damaged(meta, place, `the device cannot read it (${messageOf(error)})`, error);
+    }
     if (!isBlockIntact(bytes, meta.seed))
       throw this.damaged(meta, place, 'its checksum does not match');
     this.#counters.staleReadCount++;
     return ownMemory(bytes);
   }
 
-  /** Bytes of a table, unchecked. */
+  /**
+   * Bytes of a table, unchecked; undefined when the device could not read all of them: one bad sector must
+   * not take its neighbours along.
+   */
+  async readStretch(
+    meta: TableMeta,
+    offset: number,
+    sizeBytes: number,
+  ): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#source.read(meta, offset, sizeBytes);
+    } catch (error) {
+      if (hasCode(error, 'DEVICE_READ_FAILED')) return undefined;
+      throw error;
+    }
+  }
+
+  /** Bytes of a table, unchecked. Rejects with the device's read errors. */
   readRaw(
     meta: TableMeta,
     offset: number,
@@ -110,13 +143,28 @@ export class CheckedTableSource {
     return this.#source.place(meta, offset);
   }
 
-  /** The error of a damaged block, counted. */
-  damaged(meta: TableMeta, place: BlockPlace, reason: string): Error {
+  /** The error of a damaged block, counted, and its table noted. */
+  damaged(meta: TableMeta, place: BlockPlace, reason: string, cause?: unknown): Error {
     this.#counters.checksumErrorCount++;
+    this.#damaged?.note(meta.number);
     const { segment } = meta;
     const offset = this.#source.place(meta, place.offset);
-    return indexDamaged(this.#source.path, { segment, offset, sizeBytes: place.sizeBytes }, reason);
+    const at = { segment, offset, sizeBytes: place.sizeBytes };
+    return indexDamaged(this.#source.path, at, reason, cause);
   }
+
+  async #unlessUnread(read: Promise<Uint8Array>): Promise<Uint8Array | undefined> {
+    try {
+      return await read;
+    } catch (error) {
+      if (this.#failsUnread || !hasCode(error, 'DEVICE_READ_FAILED')) throw error;
+      return undefined;
+    }
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** The bytes with nothing else in their buffer, as what is cached should be. */

@@ -15,6 +15,8 @@
  * A job takes, for all that it moves, everything older in the same key range from its own level and
  * overlapping tables of the output level: nothing older is ever left above something newer.
  *
+ * While tables are damaged, jobs are chosen around them: see `around-damage.ts`.
+ *
  * Source: "Dynamic Level Size" of RocksDB; flush splits as in Pebble; docs/decisions/0075 for the figures.
  */
 import { assert } from '@dozo/base';
@@ -134,7 +136,7 @@ export class CompactionPicker {
     let worst = 0;
     let scoreMax = 0;
     for (let level = 0; level < LEVEL_LAST; level++) {
-      const score = this.#score(version, level, targets);
+      const score = levelScore(version, level, targets, this.#settings);
       if (score <= scoreMax) continue;
       worst = level;
       scoreMax = score;
@@ -150,21 +152,15 @@ export class CompactionPicker {
   /**
    * Neighbouring runs of level 0 to be merged into one of them, without the level below: for when there is
    * no room for more. As many as fit; `undefined` where that are few.
+   *
+   * @param isLeftOut whether a run must stay as it is.
    */
-  pickWithinLevelZero(version: Version, bytesMax: number): Compaction | undefined {
-    const runs = version.levels[0]?.runs ?? [];
-    let best: { readonly from: number; readonly to: number } = { from: 0, to: 0 };
-    let sizeBytes = 0;
-    let from = 0;
-    for (const [at, run] of runs.entries()) {
-      sizeBytes += sizeBytesOf(run);
-      while (sizeBytes > bytesMax) sizeBytes -= sizeBytesOf(runs[from++] ?? []);
-      if (at + 1 - from > best.to - best.from) best = { from, to: at + 1 };
-    }
-    if (best.to - best.from < MERGED_RUNS_MIN) return undefined;
-    const inputs = runs.slice(best.from, best.to).map((tables) => ({ level: 0, tables }));
-    const inputBytes = inputs.reduce((bytes, { tables }) => bytes + sizeBytesOf(tables), 0);
-    return { level: 0, outputLevel: 0, inputs, dropsDeletes: false, isMove: false, inputBytes };
+  pickWithinLevelZero(
+    version: Version,
+    bytesMax: number,
+    isLeftOut: (run: Run) => boolean = () => false,
+  ): Compaction | undefined {
+    return mergeWithinLevelZero(version.levels[0]?.runs ?? [], bytesMax, isLeftOut);
   }
 
   /** How far a version is from where it should be: bytes that compaction will about have to write. */
@@ -182,16 +178,6 @@ export class CompactionPicker {
       debt += excess * (1 + ratio);
     }
     return debt;
-  }
-
-  #score(version: Version, level: number, targets: LevelTargets): number {
-    const { runs, sizeBytes } = version.levels[level] ?? { runs: [], sizeBytes: 0 };
-    const { levelZeroBytes, levelZeroRunsMax } = this.#settings;
-    if (level === 0) return Math.max(runs.length / levelZeroRunsMax, sizeBytes / levelZeroBytes);
-    if (sizeBytes === 0) return 0;
-    // What stands above the base level is there from larger times, in the way of level 0: it goes first.
-    if (level < targets.baseLevel) return Number.POSITIVE_INFINITY;
-    return sizeBytes / (targets.bytes[level] as number);
   }
 
   /** All runs of level 0 in a slice that begins at the pointer. */
@@ -264,6 +250,46 @@ export class CompactionPicker {
   }
 }
 
+/** How much a level needs a job; from 1 on it does. */
+export function levelScore(
+  version: Version,
+  level: number,
+  targets: LevelTargets,
+  { levelZeroBytes, levelZeroRunsMax }: CompactionSettings,
+): number {
+  const { runs, sizeBytes } = version.levels[level] ?? { runs: [], sizeBytes: 0 };
+  if (level === 0) return Math.max(runs.length / levelZeroRunsMax, sizeBytes / levelZeroBytes);
+  if (sizeBytes === 0) return 0;
+  // What stands above the base level is there from larger times, in the way of level 0: it goes first.
+  if (level < targets.baseLevel) return Number.POSITIVE_INFINITY;
+  return sizeBytes / (targets.bytes[level] as number);
+}
+
+/** See `CompactionPicker.pickWithinLevelZero`. */
+export function mergeWithinLevelZero(
+  runs: readonly Run[],
+  bytesMax: number,
+  isLeftOut: (run: Run) => boolean,
+): Compaction | undefined {
+  let best: { readonly from: number; readonly to: number } = { from: 0, to: 0 };
+  let sizeBytes = 0;
+  let from = 0;
+  for (const [at, run] of runs.entries()) {
+    if (isLeftOut(run)) {
+      from = at + 1;
+      sizeBytes = 0;
+      continue;
+    }
+    sizeBytes += sizeBytesOf(run);
+    while (sizeBytes > bytesMax) sizeBytes -= sizeBytesOf(runs[from++] ?? []);
+    if (at + 1 - from > best.to - best.from) best = { from, to: at + 1 };
+  }
+  if (best.to - best.from < MERGED_RUNS_MIN) return undefined;
+  const inputs = runs.slice(best.from, best.to).map((tables) => ({ level: 0, tables }));
+  const inputBytes = inputs.reduce((bytes, { tables }) => bytes + sizeBytesOf(tables), 0);
+  return { level: 0, outputLevel: 0, inputs, dropsDeletes: false, isMove: false, inputBytes };
+}
+
 /** Where the tables of a level go: never past a level that has tables, nor past the base level. */
 export function outputLevelOf(version: Version, level: number, baseLevel: number): number {
   let next = level + 1;
@@ -314,12 +340,13 @@ function widened(runs: readonly Run[], bounds: Bounds): Bounds {
   return { smallest, end };
 }
 
-function sliceOf(runs: readonly Run[], { smallest, end }: Bounds): CompactionInput[] {
+/** What each run has of a slice. */
+export function sliceOf(runs: readonly Run[], { smallest, end }: Bounds): CompactionInput[] {
   return runs.map((run) => ({ level: 0, tables: overlapping(run, smallest, end) }));
 }
 
 /** The job that takes these tables and what they overlap in the output level. */
-function jobOf(
+export function jobOf(
   version: Version,
   level: number,
   outputLevel: number,
