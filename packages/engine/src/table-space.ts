@@ -8,7 +8,7 @@
  * A table is written in slices, each durable when its write returns, so that commits of the log get their
  * turn at the device in between. The lease is asked for before each.
  */
-import { assert } from '@dozo/base';
+import { assert, hasCode } from '@dozo/base';
 import type { Device } from '@dozo/base';
 import type { Claim } from '@dozo/claim';
 import type { Catalog } from './catalog.ts';
@@ -34,6 +34,8 @@ export interface TableSpaceOptions {
   readonly onWait: () => void;
   /** Throws when the engine does not serve any more. */
   readonly assertServing: () => void;
+  /** A write or flush of the device failed: said before anything else, so that no commit overtakes it. */
+  readonly onFailure: (error: unknown) => void;
 }
 
 interface OpenSegment {
@@ -215,10 +217,15 @@ export class TableSpace {
     }
   }
 
-  #write(start: number, buffers: readonly Uint8Array[]): Promise<void> {
-    const { device, switches } = this.#options;
-    if (switches.publishBeforeTablesFlushed === true) return device.write(start, buffers);
-    return device.writeDurably(start, buffers);
+  async #write(start: number, buffers: readonly Uint8Array[]): Promise<void> {
+    const { device, switches, onFailure } = this.#options;
+    try {
+      if (switches.publishBeforeTablesFlushed === true) await device.write(start, buffers);
+      else await device.writeDurably(start, buffers);
+    } catch (error) {
+      if (hasCode(error, 'DEVICE_WRITE_FAILED', 'DEVICE_FLUSH_FAILED')) onFailure(error);
+      throw error;
+    }
   }
 
   #header({ segment, ordinal }: OpenSegment): Uint8Array {
