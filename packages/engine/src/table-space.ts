@@ -70,9 +70,8 @@ export class TableSpace {
   #open: OpenSegment | undefined;
   /** Tables that wait for a segment; those that are patient first. At most one for each line of work. */
   #requests: Request[] = [];
-  /** Resolves when the next wait begins. */
-  #waitBegins: Promise<void> | undefined;
-  #tellWait: (() => void) | undefined;
+  /** Who wants to know when a table begins to wait. */
+  readonly #watchers = new Set<() => void>();
 
   constructor(options: TableSpaceOptions) {
     this.#options = options;
@@ -98,8 +97,7 @@ export class TableSpace {
       else this.#requests.push(request);
       this.look();
       if (!this.#requests.includes(request)) return;
-      this.#tellWait?.();
-      this.#waitBegins = undefined;
+      if (this.isWaiting) for (const tell of this.#watchers) tell();
       this.#options.onWait();
     });
     const { segment, ordinal } = target;
@@ -153,13 +151,18 @@ export class TableSpace {
     return first !== undefined && segments.availableCount <= first.spareCount;
   }
 
-  /** Resolves when a table has to wait for others to free a segment. */
-  async untilWaiting(): Promise<void> {
-    while (!this.isWaiting) {
-      this.#waitBegins ??= new Promise((resolve) => {
-        this.#tellWait = resolve;
+  /** Resolves when some work has ended, or when a table has to wait for others to free a segment. */
+  async endOrWaiting(work: Promise<void>): Promise<void> {
+    if (this.isWaiting) return;
+    let tell: () => void = () => undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        tell = resolve;
+        this.#watchers.add(tell);
+        work.then(resolve, reject);
       });
-      await this.#waitBegins;
+    } finally {
+      this.#watchers.delete(tell);
     }
   }
 
