@@ -137,7 +137,7 @@ export class Committer {
       const spaceClass =
         this.#lookingCount > 0 ? undefined : this.#admission.spaceClassOf(checked, load);
       if (spaceClass === undefined) this.#look(checked, resolve, reject);
-      else this.#enqueue({ ...checked, spaceClass, resolve, reject });
+      else this.#enqueue({ ...checked, spaceClass, isCredited: false, resolve, reject });
     });
   }
 
@@ -146,6 +146,7 @@ export class Committer {
     this.#queuedBytes += batch.bytes;
     this.#queuedChargeBytes += batch.chargeBytes;
     this.#arrivalCount++;
+    this.#admission.enqueued(batch);
     if (this.#options.switches.acknowledgeBeforeWrite === true) batch.resolve(this.#lastLsn as Lsn);
     this.start();
   }
@@ -164,7 +165,7 @@ export class Committer {
         const prepared =
           spaceClass === undefined
             ? await this.#admission.lookForSpace(checked, () => this.#load)
-            : { ...checked, spaceClass };
+            : { ...checked, spaceClass, isCredited: false };
         if (this.#failure !== undefined) throw this.#failure;
         this.#enqueue({ ...prepared, resolve, reject });
       } catch (error) {
@@ -528,6 +529,7 @@ export class Committer {
   #leaveQueue(batch: QueuedBatch): void {
     this.#queuedBytes -= batch.bytes;
     this.#queuedChargeBytes -= batch.chargeBytes;
+    this.#admission.dequeued(batch);
   }
 
   #trimQueue(): void {
