@@ -79,8 +79,8 @@ export interface Device {
 
   /**
    * Writes like {@link write}; durable when it resolves. It is one operation of the device where a
-   * write and a flush would be two, and says nothing about any other write. A failure is final, as
-   * that of either: `DEVICE_WRITE_FAILED` or `DEVICE_FLUSH_FAILED`.
+   * write and a flush would be two, and says nothing about any other write; and what becomes of its
+   * bytes is told to its caller, whoever else writes at the same time. A failure is final, as that of either: `DEVICE_WRITE_FAILED` or `DEVICE_FLUSH_FAILED`.
    */
   writeDurably(offset: number, buffers: readonly Uint8Array[]): Promise<void>;
 

@@ -12,6 +12,7 @@ import type { MaybePromise } from './maybe-promise.ts';
 import { RECORD_DELETE, RECORD_DELETE_RANGE, RECORD_PUT } from './record.ts';
 import { recordBytesOf, valueChecksums } from './record.ts';
 import { chargeOf, isInline, usableBytesOf } from './space.ts';
+import { SpaceCredits } from './space-credits.ts';
 import type { SpaceClass } from './space.ts';
 import type { TreeEntry } from './tree/tree-entry.ts';
 
@@ -36,10 +37,12 @@ export interface PreparedBatch {
   /** What it is charged with against the usable space: its puts, without what it replaces if that is known. */
   readonly chargeBytes: number;
   readonly spaceClass: SpaceClass;
+  /** Whether what it replaces was taken off its charge. */
+  readonly isCredited: boolean;
 }
 
 /** A batch that has passed all checks but that for room on the device. */
-export type CheckedBatch = Omit<PreparedBatch, 'spaceClass'>;
+export type CheckedBatch = Omit<PreparedBatch, 'spaceClass' | 'isCredited'>;
 
 /** What waits for a commit. */
 export interface QueueLoad {
@@ -53,7 +56,7 @@ export interface AdmissionOptions {
   readonly geometry: Geometry;
   readonly limits: EngineLimits;
   readonly catalog: Catalog;
-  /** What a key has now. */
+  /** What a key has now; within a reader of the segments. */
   readonly lookUp: (name: string) => MaybePromise<TreeEntry | undefined>;
   /** Resolves when it is known of all entries what they hide. */
   readonly settle: () => Promise<void>;
@@ -69,6 +72,7 @@ const NO_CHECKSUMS: readonly number[] = [];
 /** See the file comment. */
 export class Admission {
   readonly #options: AdmissionOptions;
+  readonly #credits = new SpaceCredits((operation) => this.#chargeOf(operation));
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
@@ -117,33 +121,67 @@ export class Admission {
 
   /**
    * The same with a look at what the batch replaces and deletes: it is charged only with what it takes
-   * beside that. Rejects with `DEVICE_FULL`, and with what reads of the tree reject with.
+   * beside that. Rejects with `DEVICE_FULL`, and with what reads of the tree reject with. One at a time, and
+   * {@link enqueued} before the next.
    */
   async lookForSpace(checked: CheckedBatch, load: () => QueueLoad): Promise<PreparedBatch> {
-    const chargeBytes = Math.max(0, checked.chargeBytes - (await this.#freedBytes(checked)));
-    if (chargeBytes === 0) return { ...checked, chargeBytes, spaceClass: 'shrink' };
-    const fits = (): boolean => chargeBytes <= this.availableBytes(load());
-    // What was overwritten or deleted not long ago may still be taken for live.
-    if (!fits()) await this.#options.settle();
-    // What tables hide of each other takes room until they are merged.
-    if (!fits()) await this.#options.makeSpace();
-    if (!fits()) throw this.full(chargeBytes, load());
-    return { ...checked, chargeBytes, spaceClass: 'grow' };
+    let chargeBytes = 0;
+    const fits = async (): Promise<boolean> => {
+      chargeBytes = Math.max(0, checked.chargeBytes - (await this.#freedBytes(checked)));
+      return chargeBytes === 0 || chargeBytes <= this.availableBytes(load());
+    };
+    const { settle, makeSpace } = this.#options;
+    // What was overwritten or deleted not long ago may still be taken for live, and what tables hide of each
+    // other takes room until they are merged.
+    for (const remedy of [settle, makeSpace, undefined]) {
+      if (await fits()) {
+        const spaceClass = chargeBytes === 0 ? 'shrink' : 'grow';
+        return { ...checked, chargeBytes, spaceClass, isCredited: true };
+      }
+      await remedy?.();
+    }
+    throw this.full(chargeBytes, load());
   }
 
-  /** What the keys of a batch are charged with now. */
+  /** A batch begins to wait for its commit. */
+  enqueued({ operations, isCredited }: PreparedBatch): void {
+    if (isCredited) this.#credits.add(operations);
+    else this.#credits.addInFull(operations);
+  }
+
+  /** It does not wait any longer: it is in the tree, or was refused. */
+  dequeued({ operations, isCredited }: PreparedBatch): void {
+    if (isCredited) this.#credits.remove(operations);
+  }
+
+  /** What the keys of a batch are charged with now, or will be behind the batches that wait. */
   async #freedBytes(checked: CheckedBatch): Promise<number> {
     const names = new Set<string>();
     for (const { type, name } of checked.operations) {
       if (type !== RECORD_DELETE_RANGE) names.add(name);
     }
+    const { catalog, lookUp } = this.#options;
     let freedBytes = 0;
-    for (const name of names) {
-      const found = this.#options.lookUp(name);
-      const entry = isPromise(found) ? await found : found;
-      if (entry !== undefined) freedBytes += chargeOf(name.length, entry.valueBytes);
+    const reader = catalog.segments.enter(true);
+    try {
+      for (const name of names) {
+        const known = this.#credits.chargeOf(name);
+        if (known !== undefined) {
+          freedBytes += known;
+          continue;
+        }
+        const found = lookUp(name);
+        const entry = isPromise(found) ? await found : found;
+        if (entry !== undefined) freedBytes += chargeOf(name.length, entry.valueBytes);
+      }
+    } finally {
+      catalog.segments.leave(reader, true);
     }
     return freedBytes;
+  }
+
+  #chargeOf({ key, value }: PreparedOperation): number {
+    return chargeOf(key.length, value.length);
   }
 
   /** Bytes of key and value of an operation's record. */

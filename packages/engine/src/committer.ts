@@ -9,8 +9,9 @@
  * A batch that might not find room is first looked up in the tree: what it replaces counts for it. Those
  * that come after it wait behind it.
  *
- * Nothing is ever retried: the first write or flush that fails ends the engine. So does the claim when
- * it is over: what was in flight has an unknown outcome then, and what waits was not written.
+ * Nothing is ever retried: the first write or flush that fails, of the log or of a table, ends the engine. So
+ * does the claim when it is over: what was in flight has an unknown outcome then, whatever the device says of
+ * it afterwards, and what waits was not written.
  */
 import { assert, AssertionError } from '@dozo/base';
 import { Admission } from './admission.ts';
@@ -101,6 +102,8 @@ export class Committer {
   /** Ends a wait for space. */
   #wake: (() => void) | undefined;
   #failure: EngineError | undefined;
+  /** What {@link #failure} comes of. */
+  #cause: unknown;
   #isOutcomeUnknown = false;
   #lastLsn: number;
 
@@ -138,7 +141,7 @@ export class Committer {
       const spaceClass =
         this.#lookingCount > 0 ? undefined : this.#admission.spaceClassOf(checked, load);
       if (spaceClass === undefined) this.#look(checked, resolve, reject);
-      else this.#enqueue({ ...checked, spaceClass, resolve, reject });
+      else this.#enqueue({ ...checked, spaceClass, isCredited: false, resolve, reject });
     });
   }
 
@@ -147,6 +150,7 @@ export class Committer {
     this.#queuedBytes += batch.bytes;
     this.#queuedChargeBytes += batch.chargeBytes;
     this.#arrivalCount++;
+    this.#admission.enqueued(batch);
     if (this.#options.switches.acknowledgeBeforeWrite === true) batch.resolve(this.#lastLsn as Lsn);
     this.start();
   }
@@ -165,7 +169,7 @@ export class Committer {
         const prepared =
           spaceClass === undefined
             ? await this.#admission.lookForSpace(checked, () => this.#load)
-            : { ...checked, spaceClass };
+            : { ...checked, spaceClass, isCredited: false };
         if (this.#failure !== undefined) throw this.#failure;
         this.#enqueue({ ...prepared, resolve, reject });
       } catch (error) {
@@ -209,7 +213,7 @@ export class Committer {
    * @returns a promise for the end of what is in flight. It does not reject.
    */
   async end(error: unknown): Promise<void> {
-    this.#refuseWaiting(this.#refusalFor(error, true));
+    this.#refuseWaiting(error);
     while (this.#running !== undefined) await this.#running;
   }
 
@@ -264,11 +268,16 @@ export class Committer {
       try {
         await log.commit();
       } catch (error) {
-        // The claim's error comes after the device has said that the group is durable.
-        if (!(error instanceof ClaimError)) this.#isOutcomeUnknown = true;
         this.#rejectAll(group, error);
         await preparation;
         throw error;
+      }
+      // Another write or flush has failed meanwhile: what this one was told is not believed any more, and
+      // the log ends before it.
+      if (this.#isOver()) {
+        this.#rejectAll(group, this.#cause);
+        await preparation;
+        return;
       }
       log.advance();
       this.#apply(group);
@@ -524,6 +533,7 @@ export class Committer {
   #leaveQueue(batch: QueuedBatch): void {
     this.#queuedBytes -= batch.bytes;
     this.#queuedChargeBytes -= batch.chargeBytes;
+    this.#admission.dequeued(batch);
   }
 
   #trimQueue(): void {
@@ -537,6 +547,8 @@ export class Committer {
   }
 
   #rejectAll(group: Group, error: unknown): void {
+    // The claim's error comes after the device has said that the group is durable.
+    if (!(error instanceof ClaimError)) this.#isOutcomeUnknown = true;
     const failure = this.#refusalFor(error, false);
     for (const { batch } of group.batches) {
       this.#leaveQueue(batch);
@@ -545,7 +557,7 @@ export class Committer {
   }
 
   #fail(error: unknown): void {
-    this.#refuseWaiting(this.#refusalFor(error, true));
+    this.#refuseWaiting(error);
     this.#options.onFailure(error);
   }
 
@@ -557,8 +569,12 @@ export class Committer {
       : engineFailed(path, error);
   }
 
-  #refuseWaiting(failure: EngineError): void {
-    this.#failure ??= failure;
+  #refuseWaiting(error: unknown): void {
+    const failure = this.#refusalFor(error, true);
+    if (this.#failure === undefined) {
+      this.#failure = failure;
+      this.#cause = error;
+    }
     const waiting = this.#queue.slice(this.#queueHead);
     this.#queue = [];
     this.#queueHead = 0;

@@ -75,6 +75,9 @@ export class RepairWriter {
       assertServing: () => {
         if (this.#failure !== undefined) throw this.#failure as Error;
       },
+      onFailure: (error) => {
+        this.#failure ??= error;
+      },
     });
   }
 

@@ -106,6 +106,7 @@ function treeKeeperOf(parts: Serving, links: Links): TreeKeeper {
       life.assertServing();
       keeper.assertGoing();
     },
+    onFailure: links.end,
   });
   const keeper: TreeKeeper = new TreeKeeper({
     ...{ catalog, log, space, tree, clock, counters, geometry, switches, wake },

@@ -8,7 +8,7 @@
  * A table is written in slices, each durable when its write returns, so that commits of the log get their
  * turn at the device in between. The lease is asked for before each.
  */
-import { assert } from '@dozo/base';
+import { assert, hasCode } from '@dozo/base';
 import type { Device } from '@dozo/base';
 import type { Claim } from '@dozo/claim';
 import type { Catalog } from './catalog.ts';
@@ -34,6 +34,8 @@ export interface TableSpaceOptions {
   readonly onWait: () => void;
   /** Throws when the engine does not serve any more. */
   readonly assertServing: () => void;
+  /** A write or flush of the device failed: said before anything else, so that no commit overtakes it. */
+  readonly onFailure: (error: unknown) => void;
 }
 
 interface OpenSegment {
@@ -68,9 +70,8 @@ export class TableSpace {
   #open: OpenSegment | undefined;
   /** Tables that wait for a segment; those that are patient first. At most one for each line of work. */
   #requests: Request[] = [];
-  /** Resolves when the next wait begins. */
-  #waitBegins: Promise<void> | undefined;
-  #tellWait: (() => void) | undefined;
+  /** Who wants to know when a table begins to wait. */
+  readonly #watchers = new Set<() => void>();
 
   constructor(options: TableSpaceOptions) {
     this.#options = options;
@@ -96,8 +97,7 @@ export class TableSpace {
       else this.#requests.push(request);
       this.look();
       if (!this.#requests.includes(request)) return;
-      this.#tellWait?.();
-      this.#waitBegins = undefined;
+      if (this.isWaiting) for (const tell of this.#watchers) tell();
       this.#options.onWait();
     });
     const { segment, ordinal } = target;
@@ -151,13 +151,18 @@ export class TableSpace {
     return first !== undefined && segments.availableCount <= first.spareCount;
   }
 
-  /** Resolves when a table has to wait for others to free a segment. */
-  async untilWaiting(): Promise<void> {
-    while (!this.isWaiting) {
-      this.#waitBegins ??= new Promise((resolve) => {
-        this.#tellWait = resolve;
+  /** Resolves when some work has ended, or when a table has to wait for others to free a segment. */
+  async endOrWaiting(work: Promise<void>): Promise<void> {
+    if (this.isWaiting) return;
+    let tell: () => void = () => undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        tell = resolve;
+        this.#watchers.add(tell);
+        work.then(resolve, reject);
       });
-      await this.#waitBegins;
+    } finally {
+      this.#watchers.delete(tell);
     }
   }
 
@@ -215,10 +220,15 @@ export class TableSpace {
     }
   }
 
-  #write(start: number, buffers: readonly Uint8Array[]): Promise<void> {
-    const { device, switches } = this.#options;
-    if (switches.publishBeforeTablesFlushed === true) return device.write(start, buffers);
-    return device.writeDurably(start, buffers);
+  async #write(start: number, buffers: readonly Uint8Array[]): Promise<void> {
+    const { device, switches, onFailure } = this.#options;
+    try {
+      if (switches.publishBeforeTablesFlushed === true) await device.write(start, buffers);
+      else await device.writeDurably(start, buffers);
+    } catch (error) {
+      if (hasCode(error, 'DEVICE_WRITE_FAILED', 'DEVICE_FLUSH_FAILED')) onFailure(error);
+      throw error;
+    }
   }
 
   #header({ segment, ordinal }: OpenSegment): Uint8Array {

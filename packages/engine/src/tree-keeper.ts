@@ -255,7 +255,7 @@ export class TreeKeeper implements TreeWork {
     while (!this.#isEnded) {
       this.look();
       if (this.#work === undefined || space.isWaiting) return;
-      await Promise.race([this.#work, space.untilWaiting()]);
+      await space.endOrWaiting(this.#work);
     }
   }
 
@@ -273,7 +273,7 @@ export class TreeKeeper implements TreeWork {
 
   async #flushOrStuck(): Promise<void> {
     if (this.#flush === undefined) return;
-    await Promise.race([this.#flush, this.#options.space.untilWaiting()]);
+    await this.#options.space.endOrWaiting(this.#flush);
   }
 
   /** Flushes what is in memory, and resolves when it is part of the tree. */

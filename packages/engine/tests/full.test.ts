@@ -68,6 +68,41 @@ describe('a full device', () => {
     expect((await engine.verify()).damages).toEqual([]);
   });
 
+  test('gives what a key takes to one of the batches that delete it at the same time', async () => {
+    const world = newWorld('credited once');
+    const medium = await formattedMedium(world, { segmentPayloadBytes: 128 * KIB });
+    const { engine } = await openOn(world, medium);
+    const value = world.random.bytes(16 * KIB);
+    const count = await fillUp(engine, value);
+    const exchanges = await Promise.allSettled(
+      Array.from({ length: 60 }, (_, index) =>
+        engine.apply([
+          { kind: 'delete', key: bytes('fill/0') },
+          { kind: 'put', key: bytes(`other/${String(index)}`), value },
+        ]),
+      ),
+    );
+    expect(exchanges.filter(({ status }) => status === 'fulfilled').length).toBe(1);
+    await world.clock.advance(1000);
+    expect(engine.stats().keyCount).toBe(count);
+    for (let index = 1; index < 10; index++) {
+      await engine.apply([{ kind: 'delete', key: bytes(`fill/${String(index)}`) }]);
+    }
+    expect((await engine.verify()).damages).toEqual([]);
+  });
+
+  test('takes all batches that replace one key at the same time', async () => {
+    const world = newWorld('replaced at once');
+    const medium = await formattedMedium(world, { segmentPayloadBytes: 128 * KIB });
+    const { engine } = await openOn(world, medium);
+    const value = world.random.bytes(16 * KIB);
+    await fillUp(engine, value);
+    const replace = Array.from({ length: 60 }, () =>
+      engine.apply([{ kind: 'put', key: bytes('fill/0'), value }]),
+    );
+    await Promise.all(replace);
+  });
+
   test('is overwritten for ever at 85 % of what it takes, whatever the sizes', async () => {
     for (const sizeBytesMax of [60, 2000, 16 * KIB]) {
       const world = newWorld(`overwrite ${String(sizeBytesMax)}`);

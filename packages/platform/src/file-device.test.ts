@@ -103,8 +103,8 @@ describe('reading and writing', () => {
     await other.close();
   });
 
-  it('writes durably and past the page cache through descriptions of their own', async () => {
-    const device = await openDisk();
+  /** `O_DSYNC` and `O_DIRECT` of all descriptions of the file. */
+  function openFlags(): number[] {
     const open = readdirSync('/proc/self/fd').flatMap((name) => {
       try {
         const isOurs = realpathSync(`/proc/self/fd/${name}`) === realpathSync(path);
@@ -114,13 +114,28 @@ describe('reading and writing', () => {
       }
     });
     const flags = open.map((text) => Number.parseInt(/flags:\s*(\d+)/.exec(text)?.[1] ?? '', 8));
+    return flags.map((bits) => bits & (constants.O_DSYNC | constants.O_DIRECT));
+  }
+
+  it('writes durably and past the page cache through descriptions of their own', async () => {
     const { O_DSYNC, O_DIRECT } = constants;
-    expect(flags.map((bits) => bits & (O_DSYNC | O_DIRECT))).toEqual([
-      0,
-      O_DSYNC,
-      O_DSYNC | O_DIRECT,
-    ]);
+    const device = await openDisk();
+    expect(openFlags()).toEqual([0, O_DSYNC, O_DSYNC | O_DIRECT]);
     await device.close();
+    expect(openFlags()).toEqual([]);
+  });
+
+  it('gives durable writes that run at the same time a description each', async () => {
+    const { O_DSYNC } = constants;
+    const device = await openDisk();
+    const writes = [0, 4096, 8192].map((offset) =>
+      device.writeDurably(offset, [new Uint8Array(4096).fill(1)]),
+    );
+    await Promise.all(writes);
+    await device.writeDurably(0, [new Uint8Array(4096)]);
+    expect(openFlags().filter((bits) => bits === O_DSYNC).length).toBe(3);
+    await device.close();
+    expect(openFlags()).toEqual([]);
   });
 
   it('writes and flushes where it has no such description', async () => {

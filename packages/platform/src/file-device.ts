@@ -5,15 +5,16 @@
  * once (1.5 us, where the thread pool takes 6 to 18 us of CPU); everything else runs on the thread
  * pool, so that a disk that hangs does not hang the process. A write is one `pwritev`; only when the kernel takes
  * less than all of it, or there are more buffers than it allows, do more calls follow, in order. A
- * flush is one `fdatasync`. A durable write goes through a second description of the same file that
- * was opened `O_DSYNC`: one job of the thread pool and one turn of the event loop instead of two.
- * What goes past the page cache has a third one (`direct-file.ts`). Nothing is ever retried after an error: the kernel may have dropped dirty
+ * flush is one `fdatasync`. A durable write goes through another description of the same file that
+ * was opened `O_DSYNC`, alone while it runs (`durable-file.ts`): one job of the thread pool and one turn of the
+ * event loop instead of two. What goes past the page cache has one more (`direct-file.ts`). Nothing is ever retried after an error: the kernel may have dropped dirty
  * pages and would report success the next time (fsyncgate, PostgreSQL wiki, 2018).
  */
 import { assert, DeviceError, UNCACHED_BLOCK_BYTES } from '@dozo/base';
 import type { Device, LockIdentity } from '@dozo/base';
 
 import { DirectFile } from './direct-file.ts';
+import { DurableFile } from './durable-file.ts';
 import { kernelErrorName } from './errors.ts';
 import { closeFile, readAt, syncData } from './file-calls.ts';
 import { CACHED_READ_BYTES_MAX } from './kernel.ts';
@@ -25,8 +26,8 @@ import { writeAll } from './write-all.ts';
 export interface FileDeviceParts {
   readonly path: string;
   readonly descriptor: number;
-  /** The same file opened `O_DSYNC`, where that was possible. Owned as well. */
-  readonly durableDescriptor?: number | undefined;
+  /** Where durable writes go; owned as well. Absent: all through the descriptor, each with a sync. */
+  readonly durable?: DurableFile | undefined;
   /** The same file opened `O_DIRECT | O_DSYNC`, where that was possible. Owned as well. */
   readonly directDescriptor?: number | undefined;
   readonly kernel: Kernel;
@@ -44,6 +45,7 @@ export class FileDevice implements Device {
   readonly sizeBytes: number;
   readonly lockIdentity: LockIdentity;
   readonly #parts: FileDeviceParts;
+  readonly #durable: DurableFile;
   readonly #direct: DirectFile | undefined;
   #runningCount = 0;
   #cachedReadsOfTurn = 0;
@@ -58,6 +60,7 @@ export class FileDevice implements Device {
     this.lockIdentity = parts.lockIdentity;
     this.#parts = parts;
     const { directDescriptor } = parts;
+    this.#durable = parts.durable ?? new DurableFile(parts.descriptor, undefined);
     this.#direct = directDescriptor === undefined ? undefined : new DirectFile(directDescriptor);
   }
 
@@ -125,14 +128,25 @@ export class FileDevice implements Device {
     }
   }
 
-  write(offset: number, buffers: readonly Uint8Array[]): Promise<void> {
-    return this.#write(this.#parts.descriptor, offset, buffers);
+  async write(offset: number, buffers: readonly Uint8Array[]): Promise<void> {
+    this.#begin('write');
+    try {
+      await this.#write(this.#parts.descriptor, offset, buffers);
+    } finally {
+      this.#end();
+    }
   }
 
   async writeDurably(offset: number, buffers: readonly Uint8Array[]): Promise<void> {
-    const { descriptor, durableDescriptor } = this.#parts;
-    await this.#write(durableDescriptor ?? descriptor, offset, buffers);
-    if (durableDescriptor === undefined) await this.flush();
+    this.#begin('write');
+    try {
+      await this.#durable.write((descriptor) => this.#write(descriptor, offset, buffers));
+    } catch (error) {
+      // A write's own error comes with all that is to be said of it.
+      throw this.#failure('flush', 0, error);
+    } finally {
+      this.#end();
+    }
   }
 
   async writeUncached(offset: number, buffers: readonly Uint8Array[]): Promise<void> {
@@ -170,7 +184,6 @@ export class FileDevice implements Device {
 
   async #write(descriptor: number, offset: number, buffers: readonly Uint8Array[]): Promise<void> {
     assert(!this.#parts.isReadOnly, 'writing to a device that is open for reading');
-    this.#begin('write');
     try {
       const sizeBytes = sizeOf(buffers);
       this.#checkRange('write', offset, sizeBytes);
@@ -180,8 +193,6 @@ export class FileDevice implements Device {
       }
     } catch (error) {
       throw this.#failure('write', offset, error);
-    } finally {
-      this.#end();
     }
   }
 
@@ -223,9 +234,9 @@ export class FileDevice implements Device {
         this.#whenIdle = resolve;
       });
     }
-    for (const more of [this.#parts.durableDescriptor, this.#parts.directDescriptor]) {
-      if (more !== undefined) await closeFile(more);
-    }
+    await this.#durable.close();
+    const { directDescriptor } = this.#parts;
+    if (directDescriptor !== undefined) await closeFile(directDescriptor);
     // The kernel's lock belongs to this open file description and goes with it.
     await closeFile(this.#parts.descriptor);
   }

@@ -33,6 +33,12 @@ export const UNCACHED_BUFFERS_MAX = 2;
 assert(UNCACHED_SMALL_BYTES_MAX < UNCACHED_PIECE_BYTES_MAX, 'small buffers are the smaller ones');
 
 /**
+ * Open file descriptions for durable writes of one device: the log, a flush, a compaction and the claim may
+ * each have one under way, and the thread pool runs no more than four at once unless told otherwise.
+ */
+export const DURABLE_DESCRIPTIONS_MAX = 8;
+
+/**
  * The part of a volume's free room that its claim file may take when it is made. 8 MiB at once are
  * nothing to a volume of 1 GiB, and rude to one of 10 MiB.
  */

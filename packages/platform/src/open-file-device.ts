@@ -20,6 +20,7 @@ import type { BigIntStats } from 'node:fs';
 import { alignedBytes, DeviceError, UNCACHED_BLOCK_BYTES } from '@dozo/base';
 import type { DeviceErrorDetail, LockIdentity } from '@dozo/base';
 
+import { DurableFile, openDurably } from './durable-file.ts';
 import { isKernelError, kernelErrorName } from './errors.ts';
 import { closeFile, openFile, readAt, statDescriptor } from './file-calls.ts';
 import { FileDevice } from './file-device.ts';
@@ -116,18 +117,19 @@ async function deviceOf(
       ? await lock({ path, kernel, kind, descriptor, stats })
       : ({ kind: 'none', name: '' } as const);
   const isReadOnly = mode === 'read-only';
-  const durableDescriptor = isReadOnly ? undefined : await openDurably(descriptor);
+  const durable = isReadOnly ? undefined : new DurableFile(descriptor, openDurably);
+  await durable?.prepare();
   let directDescriptor: number | undefined;
   try {
     directDescriptor = await openDirectly(path, kind, descriptor, isReadOnly);
   } catch (error) {
-    if (durableDescriptor !== undefined) await closeFile(durableDescriptor);
+    await durable?.close();
     throw error;
   }
   return new FileDevice({
     path,
     descriptor,
-    durableDescriptor,
+    durable,
     directDescriptor,
     kernel,
     kind,
@@ -139,20 +141,7 @@ async function deviceOf(
 }
 
 /**
- * What a descriptor refers to, opened once more for writes that are durable when they return. It takes
- * no lock and cannot lose ours, which belongs to the first description. Undefined without `/proc`.
- */
-async function openDurably(descriptor: number): Promise<number | undefined> {
-  const flags = constants.O_RDWR | constants.O_DSYNC;
-  try {
-    return await openFile(`/proc/self/fd/${descriptor}`, flags, 0);
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * The same for transfers past the page cache. Undefined where it cannot be had; any other reason is an
+ * What a descriptor refers to, opened once more for transfers past the page cache. Undefined where it cannot be had; any other reason is an
  * error: on a shared disk a stale read is a danger. For the same reason it must be had, and work, on a
  * block device that is opened for writing: two machines, or two paths of one, may lead to it. A file on
  * a file system without it (tmpfs) has one page cache only.

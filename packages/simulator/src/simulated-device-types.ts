@@ -29,6 +29,9 @@ export interface OperationEvent {
  * - `misdirect`: it resolves and lands `byBytes` further on (or back), past an end of the disk at the
  *   other.
  * - `corrupt`: one bit of what it returns is wrong; the medium is not.
+ * - `tell-another`: it loses what a failed one loses, and the error is told to whichever flush of this handle
+ *   ends next; so it resolves itself if another was faster. Linux tells of pages that were not written once for
+ *   each open file description, whoever asks first. It takes `byMs` longer, default 0, so that others are.
  * - `delay`: it takes `byMs` longer: a path that hangs, and then delivers.
  */
 export type Fault = {
@@ -40,6 +43,12 @@ export type Fault = {
       readonly cause?: string;
     }
   | { readonly kind: 'read' | 'write' | 'flush'; readonly effect: 'delay'; readonly byMs: number }
+  | {
+      readonly kind: 'flush';
+      readonly effect: 'tell-another';
+      readonly cause?: string;
+      readonly byMs?: number;
+    }
   | { readonly kind: 'write' | 'flush'; readonly effect: 'lose' }
   | { readonly kind: 'write'; readonly effect: 'misdirect'; readonly byBytes: number }
   | { readonly kind: 'read'; readonly effect: 'corrupt' }

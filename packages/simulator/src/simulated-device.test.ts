@@ -321,6 +321,42 @@ describe('faults', () => {
     expect(lost).toBeLessThan(20);
   });
 
+  it('tell whichever flush ends next of what another one has lost, once', async () => {
+    let lost = 0;
+    for (let seed = 0; seed < 20; seed++) {
+      const { medium, device } = setUp({ seed });
+      device.inject({ kind: 'flush', after: 0, effect: 'tell-another', byMs: 50 });
+      const ended: string[] = [];
+      const note = (name: string, write: Promise<void>): Promise<void> =>
+        write.then(
+          () => void ended.push(`${name} durable`),
+          (error: unknown) => {
+            expect(error).toMatchObject({ code: 'DEVICE_FLUSH_FAILED' });
+            ended.push(`${name} failed`);
+          },
+        );
+      const writes = [
+        note('first', device.writeDurably(0, [block(1)])),
+        note('second', device.writeDurably(4096, [block(2)])),
+      ];
+      await Promise.all(writes);
+      await device.flush();
+      expect(['first failed', 'second failed']).toContain(ended[0]);
+      expect(ended[1]).toMatch(/durable$/);
+      if (outcomes(medium, 0).has(0) || outcomes(medium, 4096).has(0)) lost++;
+    }
+    expect(lost).toBeGreaterThan(0);
+    expect(lost).toBeLessThan(20);
+  });
+
+  it('tell the flush itself when no other is on its way', async () => {
+    const { device } = setUp();
+    device.inject({ kind: 'flush', after: 0, effect: 'tell-another' });
+    const write = device.writeDurably(0, [block(1)]);
+    await expect(write).rejects.toMatchObject({ code: 'DEVICE_FLUSH_FAILED' });
+    await device.writeDurably(0, [block(1)]);
+  });
+
   it('lose, misdirect and corrupt silently', async () => {
     const { medium, device } = setUp();
     device.inject({ kind: 'write', after: 0, effect: 'lose' });

@@ -40,6 +40,8 @@ export class SimulatedDevice implements Device {
   readonly #faults: { fault: Fault; left: number }[] = [];
   readonly #counts = { read: 0, write: 0, flush: 0, discard: 0, bytesRead: 0, bytesWritten: 0 };
   readonly #uncachedCounts = { read: 0, write: 0 };
+  /** The cause of a failure that the next flush to end is told of. */
+  #untoldCause: string | undefined;
   #operationCount = 0;
   /** Calls of the process that have not settled. */
   #runningCount = 0;
@@ -245,12 +247,14 @@ export class SimulatedDevice implements Device {
     const operation = { kind: 'flush', offset: 0, sizeBytes: 0, isUncached: false } as const;
     const begin = (fault: Fault | undefined): (() => void) => {
       const covered = this.#medium.coveredByFlush().filter(covers);
+      const isTold = fault?.effect === 'tell-another';
+      if (isTold) this.#untoldCause = fault.cause ?? 'EIO';
       return () => {
-        if (fault?.effect === 'fail') {
-          this.#medium.loseSome(covered, this.#random);
-          throw this.#failure('flush', 0, fault.cause ?? 'EIO');
-        }
-        if (fault?.effect !== 'lose') this.#medium.makeDurable(covered);
+        if (fault?.effect === 'fail' || isTold) this.#medium.loseSome(covered, this.#random);
+        else if (fault?.effect !== 'lose') this.#medium.makeDurable(covered);
+        const cause = fault?.effect === 'fail' ? (fault.cause ?? 'EIO') : this.#untoldCause;
+        this.#untoldCause = undefined;
+        if (cause !== undefined) throw this.#failure('flush', 0, cause);
       };
     };
     return this.#run(operation, begin, by === 'kernel' ? 'last' : 'whole');
@@ -344,7 +348,8 @@ export class SimulatedDevice implements Device {
         if (process === undefined || part === 'first') settle();
         else process.deliver(settle);
       };
-      clock.complete(latencyMsMax, completed, fault?.effect === 'delay' ? fault.byMs : 0);
+      const isLate = fault?.effect === 'delay' || fault?.effect === 'tell-another';
+      clock.complete(latencyMsMax, completed, isLate ? (fault.byMs ?? 0) : 0);
     });
   }
 

@@ -1,0 +1,59 @@
+import { describe, expect, test } from 'vitest';
+import type { Catalog } from './catalog.ts';
+import type { TableContent } from './table/table-meta.ts';
+import { TableSpace } from './table-space.ts';
+import type { TableSpaceOptions } from './table-space.ts';
+
+/** A place for tables on a device without a free segment, and how often it was asked whether there is one. */
+function newFullSpace(): { readonly space: TableSpace; readonly askedCount: () => number } {
+  let askedCount = 0;
+  const segments = {
+    get availableCount(): number {
+      askedCount++;
+      return 0;
+    },
+  };
+  const options = {
+    catalog: { segments } as unknown as Catalog,
+    superblock: { geometry: {} },
+    assertServing: () => undefined,
+    onWait: () => undefined,
+    device: { path: 'test' },
+  } as unknown as TableSpaceOptions;
+  return { space: new TableSpace(options), askedCount: () => askedCount };
+}
+
+function writeTable(space: TableSpace): Promise<unknown> {
+  const content = { sizeBytes: 0 } as unknown as TableContent;
+  return space.write(new Uint8Array(0), content, 1, false);
+}
+
+describe('waiting for work that may have to wait for a segment', () => {
+  test('ends with the work, as that does', async () => {
+    const { space } = newFullSpace();
+    await space.endOrWaiting(Promise.resolve());
+    await expect(space.endOrWaiting(Promise.reject(new Error('work')))).rejects.toThrow('work');
+  });
+
+  test('ends when a table begins to wait, and at once while one does', async () => {
+    const { space } = newFullSpace();
+    const never = new Promise<void>(() => undefined);
+    const waiting = space.endOrWaiting(never);
+    const write = writeTable(space);
+    await waiting;
+    await space.endOrWaiting(never);
+    expect(space.giveUp()).toBe(true);
+    await expect(write).rejects.toMatchObject({ code: 'DEVICE_FULL' });
+  });
+
+  test('leaves nothing behind', async () => {
+    const { space, askedCount } = newFullSpace();
+    for (let count = 0; count < 1000; count++) await space.endOrWaiting(Promise.resolve());
+    const before = askedCount();
+    const write = writeTable(space);
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+    expect(askedCount() - before).toBeLessThan(10);
+    space.giveUp();
+    await expect(write).rejects.toMatchObject({ code: 'DEVICE_FULL' });
+  });
+});
