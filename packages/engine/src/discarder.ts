@@ -21,7 +21,6 @@
  */
 import { DozoError, assert } from '@dozo/base';
 import type { Clock, Device, Timer } from '@dozo/base';
-import { RESERVATION_SEGMENTS_MAX } from '@dozo/claim';
 import type { Claim } from '@dozo/claim';
 import type { Counters } from './counters.ts';
 import { deviceOffset } from './geometry.ts';
@@ -171,10 +170,11 @@ export class Discarder {
   }
 }
 
-/** How many segments are discarded at once, at most, on a device with so many. */
+/**
+ * How many segments are discarded at once, at most, on a device with so many. The slot has room for them
+ * beside what the log and tables have there: see `RESERVED_SEGMENTS_MAX`.
+ */
 export function discardLengthOf(segmentCount: number): number {
   const wanted = Math.max(DISCARD_SEGMENTS_MIN, Math.floor(segmentCount / DISCARD_SHARE));
-  const reserved = Math.max(RESERVATION_SEGMENTS_MIN, Math.floor(segmentCount / RESERVATION_SHARE));
-  const room = RESERVATION_SEGMENTS_MAX - Math.min(reserved, RESERVATION_SEGMENTS_MAX);
-  return Math.min(wanted, DISCARD_SEGMENTS_MAX, room);
+  return Math.min(wanted, DISCARD_SEGMENTS_MAX);
 }
