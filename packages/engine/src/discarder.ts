@@ -45,7 +45,7 @@ export interface DiscarderOptions {
   readonly segments: SegmentTable;
   readonly counters: Counters;
   readonly switches: TestSwitches;
-  /** The slot should be written when there is nothing else to do. */
+  /** The slot should be written when there is nothing else to do, or when segments are wanted. */
   readonly onDue: () => void;
 }
 
@@ -89,6 +89,11 @@ export class Discarder {
     if (this.#batch?.phase === 'taken' || this.#batch?.phase === 'working') return false;
     if (this.#options.clock.monotonicMs() < this.#notBeforeMs) return false;
     return this.#batch !== undefined || this.#nextLength() > 0;
+  }
+
+  /** Whether a write of the slot would give back what has been discarded, however soon after the last. */
+  get isFinished(): boolean {
+    return this.#batch?.phase === 'done';
   }
 
   /** The slot is about to be written: takes out what is done, and puts in what comes next. */
@@ -167,6 +172,8 @@ export class Discarder {
     this.#notBeforeMs = clock.monotonicMs() + beatIntervalMs;
     if (this.#isOver) return;
     this.#timer = clock.startTimer(beatIntervalMs, onDue);
+    // Somebody may be waiting for just these segments.
+    onDue();
   }
 }
 
