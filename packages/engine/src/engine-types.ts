@@ -298,7 +298,11 @@ export interface Engine {
   /** Resolves as soon as service ends, for whatever reason; never rejects. */
   readonly ended: Promise<EngineEnd>;
 
-  /** Reads every live record and every structure from the device and checks it. */
+  /**
+   * Reads every live record and every structure from the device and checks it. It holds nothing for long,
+   * and so is not of one moment: what was there all the time is checked, what is put, overwritten or
+   * deleted meanwhile may or may not be.
+   */
   verify(options?: {
     readonly onProgress?: (progress: VerifyProgress) => void;
     readonly signal?: AbortSignal;

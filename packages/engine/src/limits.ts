@@ -128,6 +128,12 @@ export const RECLAIM_STEP_BYTES = 1 * MIB;
 /** Pointers that a verification collects before it reads what they point to, in order of place. */
 export const VERIFY_POINTERS_AT_ONCE = 32_768;
 
+/** Keys that it walks between two looks at what the device holds by then; at most a segment of values as well. */
+export const VERIFY_KEYS_AT_ONCE = 65_536;
+
+/** How often a verification looks for tables that have come while it checked the others. */
+export const VERIFY_TABLE_ROUNDS_MAX = 4;
+
 /** Bytes of one read while the log is walked. */
 export const WALK_WINDOW_BYTES = 4 * MIB;
 

@@ -81,7 +81,14 @@ export class LogEngine implements Engine {
   ): Promise<VerifyReport> {
     const { superblock, claim, source, catalog, log, life, counters, tree, reading } = this.#parts;
     life.assertServing();
-    const epoch = catalog.segments.enter(false);
+    const { segments } = catalog;
+    // Never held for long: who needs what it holds back waits for it, and need not be refused.
+    let epoch = segments.enter(true);
+    const renew = (): void => {
+      const before = epoch;
+      epoch = segments.enter(true);
+      segments.leave(before, true);
+    };
     try {
       return await verifyDevice({
         superblock,
@@ -98,10 +105,11 @@ export class LogEngine implements Engine {
         assertServing: () => {
           life.assertServing();
         },
+        renew,
         onStaleRead: () => counters.staleReadCount++,
       });
     } finally {
-      catalog.segments.leave(epoch, false);
+      segments.leave(epoch, true);
     }
   }
 
