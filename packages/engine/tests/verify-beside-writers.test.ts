@@ -17,12 +17,12 @@ test('no put that fits is refused beside a verify, however much it has to read',
   const put = (key: number) =>
     engine.apply([{ kind: 'put', key: bytes(`k${String(key)}`), value }]);
   while (engine.stats().availableBytes > usableBytes / 4) await put(keyCount++);
-  let isDone = false;
+  const state = { isDone: false };
   const verifying = engine.verify().finally(() => {
-    isDone = true;
+    state.isDone = true;
   });
   let putCount = 0;
-  for (; !isDone || putCount < 100; putCount++) await put(world.random.below(keyCount));
+  for (; !state.isDone || putCount < 100; putCount++) await put(world.random.below(keyCount));
   const { damages, recordCount } = await verifying;
   expect(damages).toEqual([]);
   // No key was put for the first time or deleted: each is met once, wherever its value was by then.
