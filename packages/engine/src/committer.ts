@@ -512,7 +512,11 @@ export class Committer {
 
   /** Nothing can be written now: waits for what may change that, or refuses the batch at the head. */
   async #waitForSpace(): Promise<void> {
-    const { catalog, keeper } = this.#options;
+    const { catalog, keeper, log } = this.#options;
+    if (log.isDiscardFinished) {
+      await log.updateSlot();
+      return;
+    }
     // Something has come or ended since the last look, such as a compaction that wants a checkpoint.
     if (this.#isWanted) return;
     const changes = [keeper.nextChange(), catalog.segments.nextRelease()].filter(

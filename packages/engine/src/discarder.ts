@@ -21,7 +21,6 @@
  */
 import { DozoError, assert } from '@dozo/base';
 import type { Clock, Device, Timer } from '@dozo/base';
-import { RESERVATION_SEGMENTS_MAX } from '@dozo/claim';
 import type { Claim } from '@dozo/claim';
 import type { Counters } from './counters.ts';
 import { deviceOffset } from './geometry.ts';
@@ -46,7 +45,7 @@ export interface DiscarderOptions {
   readonly segments: SegmentTable;
   readonly counters: Counters;
   readonly switches: TestSwitches;
-  /** The slot should be written when there is nothing else to do. */
+  /** The slot should be written when there is nothing else to do, or when segments are wanted. */
   readonly onDue: () => void;
 }
 
@@ -90,6 +89,11 @@ export class Discarder {
     if (this.#batch?.phase === 'taken' || this.#batch?.phase === 'working') return false;
     if (this.#options.clock.monotonicMs() < this.#notBeforeMs) return false;
     return this.#batch !== undefined || this.#nextLength() > 0;
+  }
+
+  /** Whether a write of the slot would give back what has been discarded, however soon after the last. */
+  get isFinished(): boolean {
+    return this.#batch?.phase === 'done';
   }
 
   /** The slot is about to be written: takes out what is done, and puts in what comes next. */
@@ -168,13 +172,16 @@ export class Discarder {
     this.#notBeforeMs = clock.monotonicMs() + beatIntervalMs;
     if (this.#isOver) return;
     this.#timer = clock.startTimer(beatIntervalMs, onDue);
+    // Somebody may be waiting for just these segments.
+    onDue();
   }
 }
 
-/** How many segments are discarded at once, at most, on a device with so many. */
+/**
+ * How many segments are discarded at once, at most, on a device with so many. The slot has room for them
+ * beside what the log and tables have there: see `RESERVED_SEGMENTS_MAX`.
+ */
 export function discardLengthOf(segmentCount: number): number {
   const wanted = Math.max(DISCARD_SEGMENTS_MIN, Math.floor(segmentCount / DISCARD_SHARE));
-  const reserved = Math.max(RESERVATION_SEGMENTS_MIN, Math.floor(segmentCount / RESERVATION_SHARE));
-  const room = RESERVATION_SEGMENTS_MAX - Math.min(reserved, RESERVATION_SEGMENTS_MAX);
-  return Math.min(wanted, DISCARD_SEGMENTS_MAX, room);
+  return Math.min(wanted, DISCARD_SEGMENTS_MAX);
 }

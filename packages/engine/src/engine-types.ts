@@ -324,7 +324,9 @@ export interface Engine {
 
   /**
    * Reads every live record and every structure from the device and checks it, with all that the next start
-   * would read. Where that one would suffer from what is found it has what is in memory flushed.
+   * would read. Where that one would suffer from what is found it has what is in memory flushed. It holds
+   * nothing for long, and so is not of one moment: what was there all the time is checked, what is put,
+   * overwritten or deleted meanwhile may or may not be.
    */
   verify(options?: {
     readonly onProgress?: (progress: VerifyProgress) => void;

@@ -137,6 +137,12 @@ export const RECLAIM_STEP_BYTES = 1 * MIB;
 /** Pointers that a verification collects before it reads what they point to, in order of place. */
 export const VERIFY_POINTERS_AT_ONCE = 32_768;
 
+/** Keys that it walks between two looks at what the device holds by then; at most a segment of values as well. */
+export const VERIFY_KEYS_AT_ONCE = 65_536;
+
+/** How often a verification looks for tables that have come while it checked the others. */
+export const VERIFY_TABLE_ROUNDS_MAX = 4;
+
 /** Bytes of one read while the log is walked. */
 export const WALK_WINDOW_BYTES = 4 * MIB;
 
@@ -185,6 +191,13 @@ export const DISCARD_SEGMENTS_MIN = 2;
 export const DISCARD_SHARE = 512;
 export const DISCARD_SEGMENTS_MAX = 64;
 
+/**
+ * Segments that the log has in the slot at most, its open one among them, on a device of any size: the slot
+ * has room for those of tables and for a batch of discards besides.
+ */
+export const RESERVED_SEGMENTS_MAX =
+  RESERVATION_SEGMENTS_MAX - OPEN_TABLE_SEGMENTS_MAX - DISCARD_SEGMENTS_MAX;
+
 /** Nothing is discarded while fewer segments than this are free, and no more than one in so many of them. */
 export const DISCARD_FREE_MIN = 8;
 export const DISCARD_FREE_SHARE = 16;
@@ -224,7 +237,7 @@ export const DAMAGES_LISTED_MAX = 10_000;
 assert(VALUE_BYTES_MAX * 2 <= SEGMENT_PAYLOAD_BYTES_MIN, 'two values fit a segment');
 assert(GROUP_BYTES_MAX <= SEGMENT_PAYLOAD_BYTES_MIN, 'a group fits a segment');
 assert(EAGER_BYTES <= GROUP_BYTES_MAX, 'what is formed at once is at most a group');
-assert(RESERVATION_SEGMENTS_MIN <= RESERVATION_SEGMENTS_MAX, 'the reservation fits its slot');
+assert(RESERVATION_SEGMENTS_MIN <= RESERVED_SEGMENTS_MAX, 'the reservation fits its slot');
 assert(RESERVATION_SEGMENTS_MIN < SEGMENT_COUNT_MIN, 'the reservation is a part of the device');
 assert(FENCES_MAX >= QUARANTINED_CLAIMS_MAX, 'every quarantined claim has its fence');
 assert(TABLE_READ_AHEAD_BYTES_MAX <= TABLE_RUN_BYTES, 'a scan reads less at once than a merge');

@@ -82,7 +82,14 @@ export class LogEngine implements Engine {
     const { superblock, claim, source, catalog, log, life, counters, tree, reading } = this.#parts;
     const { keeper } = this.#parts;
     life.assertServing();
-    const epoch = catalog.segments.enter(false);
+    const { segments } = catalog;
+    // Never held for long: who needs what it holds back waits for it, and need not be refused.
+    let epoch = segments.enter(true);
+    const renew = (): void => {
+      const before = epoch;
+      epoch = segments.enter(true);
+      segments.leave(before, true);
+    };
     try {
       return await verifyDevice({
         superblock,
@@ -99,13 +106,14 @@ export class LogEngine implements Engine {
         assertServing: () => {
           life.assertServing();
         },
+        renew,
         onStaleRead: () => counters.staleReadCount++,
         requestFlush: () => {
           keeper.requestFlush();
         },
       });
     } finally {
-      catalog.segments.leave(epoch, false);
+      segments.leave(epoch, true);
     }
   }
 

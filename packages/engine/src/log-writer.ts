@@ -236,6 +236,11 @@ export class LogWriter {
     return this.#discarder?.isDue ?? false;
   }
 
+  /** Whether segments have been discarded that the next write of the slot gives back. */
+  get isDiscardFinished(): boolean {
+    return this.#discarder?.isFinished ?? false;
+  }
+
   /** From now on free segments are discarded. Once, after the fence. */
   startDiscarding(discarder: Discarder): void {
     this.#discarder = discarder;

@@ -5,9 +5,10 @@
  * A record is live when the tree has a pointer to just this place. Whether it still is is looked at again
  * when the group that moves it is formed. Each one is checked before it is moved, where it is not right after a second look past the page cache. One
  * that is damaged stays where it is and keeps its segment from
- * being used again, so that nothing is lost in silence.
+ * being used again, so that nothing is lost in silence. Where a table is damaged that would say whether a
+ * record is live, the record stays too; its segment is tried again when the tree has changed.
  */
-import { binaryStringOf } from '@dozo/base';
+import { DozoError, binaryStringOf, hasCode } from '@dozo/base';
 import type { Catalog } from './catalog.ts';
 import type { Counters } from './counters.ts';
 import { BLOCK_BYTES, LOOKUPS_AT_ONCE, WALK_WINDOW_BYTES } from './limits.ts';
@@ -95,7 +96,7 @@ export class Reclaimer {
     this.#end = segments.endOf(segment);
   }
 
-  /** Some live records, or `undefined` when the segment has been walked. Never rejects. */
+  /** Some live records, or `undefined` when the segment has been walked. Rejects with bugs of ours alone. */
   async next(): Promise<Moves | undefined> {
     const { source, catalog } = this.#options;
     const reader = catalog.segments.enter(true);
@@ -106,9 +107,10 @@ export class Reclaimer {
         if (found.moves.length > 0) return found;
       }
       return undefined;
-    } catch {
+    } catch (error) {
+      if (!(error instanceof DozoError)) throw error;
       // The device could not read it: what is left here stays, and reading it will say why.
-      catalog.segments.markDamaged(this.segment);
+      if (hasCode(error, 'DEVICE_READ_FAILED')) catalog.segments.markDamaged(this.segment);
       return undefined;
     } finally {
       catalog.segments.leave(reader, true);
@@ -117,13 +119,15 @@ export class Reclaimer {
 
   /**
    * Whether the segment has been used again since. After a crash it may still count bytes of records that
-   * had all been moved or overwritten: the log that was replayed says so, once it is settled.
+   * had all been moved or overwritten: the log that was replayed says so, once it is settled. The same with
+   * one that was discarded: it begins with zeros, which no use of it does.
    */
   async #isUsedAgain(): Promise<boolean> {
     const { source } = this.#options;
     const isOther = (block: Uint8Array): boolean => {
       const header = decodeSegmentHeader(block) ?? decodeSegmentHeader(block, 'tables');
-      return header !== undefined && header.ordinal !== this.#use.ordinal;
+      if (header === undefined) return block.every((byte) => byte === 0);
+      return header.ordinal !== this.#use.ordinal;
     };
     if (!isOther(await source.read(this.segment, 0, BLOCK_BYTES))) return false;
     return isOther(await source.uncached.read(this.segment, 0, BLOCK_BYTES));
@@ -135,9 +139,6 @@ export class Reclaimer {
     const reader = catalog.segments.enter(true);
     try {
       return await this.#stillLive(moves);
-    } catch {
-      catalog.segments.markDamaged(this.segment);
-      return { moves: [], generation: catalog.generation };
     } finally {
       catalog.segments.leave(reader, true);
     }
@@ -149,7 +150,7 @@ export class Reclaimer {
       const { generation } = catalog;
       const live: Move[] = [];
       for (const move of moves) {
-        const found = this.#options.lookUp(move.name);
+        const found = this.#lookUp(move.name);
         const entry = isPromise(found) ? await found : found;
         if (entry !== undefined && isAt(entry, this.#use.ordinal, move.entry.offset))
           live.push(move);
@@ -166,7 +167,7 @@ export class Reclaimer {
     pacer.begin();
     for (let at = 0; at < candidates.length; at += LOOKUPS_AT_ONCE) {
       const some = candidates.slice(at, at + LOOKUPS_AT_ONCE);
-      const found = some.map(({ name }) => this.#options.lookUp(name));
+      const found = some.map(({ name }) => this.#lookUp(name));
       const entries = found.some((entry) => isPromise(entry))
         ? await pacer.wait(Promise.all(found.map((entry) => Promise.resolve(entry))))
         : found;
@@ -180,6 +181,16 @@ export class Reclaimer {
     }
     // A look that began before a flush and ended after it may have missed an entry on its way.
     return generation === catalog.generation ? { moves, generation } : this.#stillLive(moves);
+  }
+
+  /** What a key has now; `undefined` also where that cannot be told: then its record stays where it is. */
+  #lookUp(name: string): MaybePromise<TreeEntry | undefined> {
+    try {
+      const found = this.#options.lookUp(name);
+      return isPromise(found) ? found.catch(unknownIfDamaged) : found;
+    } catch (error) {
+      return unknownIfDamaged(error);
+    }
   }
 
   /** The next window; where it is not right, once more past the page cache. */
@@ -262,6 +273,12 @@ export class Reclaimer {
       ...(isOwn ? { encoded: record } : {}),
     };
   }
+}
+
+/** A table that would say it is damaged, which whoever reads the key is told; anything else goes on. */
+function unknownIfDamaged(error: unknown): undefined {
+  if (hasCode(error, 'INDEX_DAMAGED', 'DEVICE_READ_FAILED')) return undefined;
+  throw error;
 }
 
 function isAt(entry: TreeEntry, ordinal: number, offset: number): boolean {

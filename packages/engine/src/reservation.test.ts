@@ -1,5 +1,14 @@
+import { RESERVATION_SEGMENTS_MAX } from '@dozo/claim';
 import { expect, test } from 'vitest';
-import { Reservation } from './reservation.ts';
+import { discardLengthOf } from './discarder.ts';
+import {
+  DISCARD_SEGMENTS_MIN,
+  OPEN_TABLE_SEGMENTS_MAX,
+  RESERVATION_SEGMENTS_MIN,
+  SEGMENT_COUNT_MAX,
+  SEGMENT_COUNT_MIN,
+} from './limits.ts';
+import { Reservation, reservedLengthOf } from './reservation.ts';
 import { SegmentTable } from './segment-table.ts';
 
 interface Looks {
@@ -118,4 +127,35 @@ test('a quarantined segment is never reserved, and is free when its quarantine e
   expect(segments.reserve(9)).toEqual([1]);
   segments.setQuarantined(new Set());
   expect(segments.reserve(9)).toEqual([2]);
+});
+
+test('what a slot reserves fits it on a device of any size, discards included', () => {
+  // Every count until nothing grows any more, and some behind.
+  const counts = Array.from({ length: 2 ** 18 }, (_, index) => SEGMENT_COUNT_MIN + index);
+  for (let count = 2 ** 18; count <= SEGMENT_COUNT_MAX; count *= 2) counts.push(count - 1, count);
+  const wrong: unknown[] = [];
+  for (const count of counts) {
+    const reserved = reservedLengthOf(count);
+    const discarded = discardLengthOf(count);
+    const inSlot = reserved + OPEN_TABLE_SEGMENTS_MAX + discarded;
+    const isRight =
+      inSlot <= RESERVATION_SEGMENTS_MAX &&
+      reserved >= RESERVATION_SEGMENTS_MIN &&
+      discarded >= DISCARD_SEGMENTS_MIN;
+    if (!isRight) wrong.push({ count, reserved, discarded });
+  }
+  expect(wrong).toEqual([]);
+});
+
+test('a reservation is never longer than its part of the slot, however many segments are free', async () => {
+  const { reservation, segments, looks } = newReservation(118_745);
+  const lengthMax = reservedLengthOf(118_745) - 1;
+  for (let ordinal = 1; ordinal <= 1000; ordinal++) {
+    reservation.extend();
+    reservation.confirm();
+    expect(reservation.segments.length).toBeLessThanOrEqual(lengthMax);
+    if (looks.waiting.length > 0) await look(looks);
+    segments.open(reservation.take(), ordinal, 0);
+  }
+  expect(looks.count).toBeGreaterThan(1);
 });

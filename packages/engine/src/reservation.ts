@@ -11,9 +11,8 @@
  * from a process that is not proved dead cannot use what that has reserved.
  */
 import { assert } from '@dozo/base';
-import { RESERVATION_SEGMENTS_MAX } from '@dozo/claim';
 import type { Claim } from '@dozo/claim';
-import { OPEN_TABLE_SEGMENTS_MAX, RESERVATION_SEGMENTS_MIN, RESERVATION_SHARE } from './limits.ts';
+import { RESERVATION_SEGMENTS_MIN, RESERVATION_SHARE, RESERVED_SEGMENTS_MAX } from './limits.ts';
 import type { SegmentTable } from './segment-table.ts';
 import type { TestSwitches } from './test-switches.ts';
 
@@ -100,11 +99,16 @@ export class Reservation {
   /** How many segments the next slot would add. */
   #extensionLength(): number {
     const { count, unreservedCount } = this.#options.segments;
-    const wanted = Math.max(RESERVATION_SEGMENTS_MIN, Math.floor(count / RESERVATION_SHARE));
-    const limit = Math.min(wanted, RESERVATION_SEGMENTS_MAX - OPEN_TABLE_SEGMENTS_MAX) - 1;
+    const limit = reservedLengthOf(count) - 1;
     const heldCount = this.#confirmed.length;
     if (heldCount > Math.floor(limit / 2)) return 0;
     const least = heldCount === 0 ? Math.min(1, unreservedCount) : 0;
     return Math.min(limit - heldCount, Math.max(least, Math.floor(unreservedCount / 2)));
   }
+}
+
+/** How many segments the log has in the slot at most, its open one among them, on a device with so many. */
+export function reservedLengthOf(segmentCount: number): number {
+  const wanted = Math.max(RESERVATION_SEGMENTS_MIN, Math.floor(segmentCount / RESERVATION_SHARE));
+  return Math.min(wanted, RESERVED_SEGMENTS_MAX);
 }

@@ -18,6 +18,17 @@ test('a segment is free once, also when whoever is told of it retires another', 
   expect(new Set(segments.reserve(4)).size).toBe(4);
 });
 
+test('who waits for free segments is told of those that have been discarded', () => {
+  const segments = new SegmentTable(6);
+  segments.finishRecovery(new Set(), new Set());
+  const taken = segments.reserveUndiscarded(3);
+  expect(segments.unreservedCount).toBe(3);
+  const seen: number[] = [];
+  segments.onFree = () => seen.push(segments.unreservedCount);
+  segments.unreserve(taken, 2);
+  expect(seen).toEqual([6]);
+});
+
 test('only what is written, and neither needed, quarantined nor damaged, may be emptied', () => {
   const segments = new SegmentTable(6);
   for (let segment = 0; segment < 4; segment++) {

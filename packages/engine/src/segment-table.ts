@@ -35,7 +35,7 @@ export type SegmentKind = 'log' | 'tables';
 /** Counts and live bytes of all segments of a device. */
 export class SegmentTable {
   readonly count: number;
-  /** Told whenever a segment has become free. */
+  /** Told whenever segments have become free. */
   onFree: () => void = () => undefined;
   readonly #states: Uint8Array;
   readonly #kinds: Uint8Array;
@@ -348,6 +348,7 @@ export class SegmentTable {
       this.#states[segment] = FREE;
       (index < discardedCount ? this.#discarded : this.#free).push(segment);
     }
+    if (segments.length > 0) this.onFree();
   }
 
   /** A reserved segment becomes the open one of the log, or an open one for tables. */

@@ -2,12 +2,19 @@
  * Verifies the values that lie in the log: of every visible pointer of the tree, record and value.
  *
  * The tree is walked in key order, and what it points to is read in the order in which it lies on the
- * device, so many pointers at a time: memory is bounded whatever the device holds.
+ * device, so many pointers at a time: memory is bounded whatever the device holds. Each such batch is of
+ * one moment, and the next one begins behind its last key with the tree as it is then: so nothing is kept
+ * from being used again for longer than a batch takes.
  */
 import { bytesOfBinaryString, hasCode } from '@dozo/base';
 import type { Damage } from './engine-types.ts';
 import type { IndexRow } from './key-index.ts';
-import { READ_GAP_BYTES_MAX, VERIFY_POINTERS_AT_ONCE, WALK_WINDOW_BYTES } from './limits.ts';
+import {
+  READ_GAP_BYTES_MAX,
+  VERIFY_KEYS_AT_ONCE,
+  VERIFY_POINTERS_AT_ONCE,
+  WALK_WINDOW_BYTES,
+} from './limits.ts';
 import type { LogSource } from './log-walk.ts';
 import { recordBytesOf } from './record.ts';
 import type { RecordReader } from './record-reader.ts';
@@ -17,7 +24,8 @@ import type { TreeEntry } from './tree/tree-entry.ts';
 import type { TreeView } from './tree/tree-view.ts';
 
 export interface ValueVerification {
-  readonly view: TreeView;
+  /** Lets go of what the last view needs, and gives the tree as it is now. */
+  readonly nextView: () => TreeView;
   readonly source: LogSource;
   readonly segments: SegmentTable;
   readonly records: RecordReader;
@@ -36,23 +44,51 @@ interface Place {
   readonly sizeBytes: number;
 }
 
-/** Verifies, and resolves with the count of visible keys. */
+/** Verifies, and resolves with the count of visible keys: of each as of when it was looked at. */
 export async function verifyValues(options: ValueVerification): Promise<number> {
   let keyCount = 0;
-  let places: Place[] = [];
-  for await (const rows of options.view.entries({ from: '', reverse: false })) {
-    options.stopIfUnwanted();
-    keyCount += rows.length;
+  let from: string | undefined = '';
+  while (from !== undefined) {
+    const batch: Batch = await collectBatch(options, from);
+    await verifyPlaces(options, batch.places);
+    keyCount += batch.keyCount;
+    from = batch.next;
+  }
+  return keyCount;
+}
+
+/** Keys of one view, and the records that they point to. */
+interface Batch {
+  keyCount: number;
+  readonly places: Place[];
+  /** Where the next one begins, if there may be more. */
+  next: string | undefined;
+}
+
+async function collectBatch(options: ValueVerification, from: string): Promise<Batch> {
+  const { source, nextView, stopIfUnwanted } = options;
+  const batch: Batch = { keyCount: 0, places: [], next: undefined };
+  const { places } = batch;
+  let bytes = 0;
+  for await (const rows of nextView().entries({ from, reverse: false })) {
+    stopIfUnwanted();
+    batch.keyCount += rows.length;
     for (const row of rows) {
       const place = placeOf(options, row);
-      if (place !== undefined) places.push(place);
+      if (place === undefined) continue;
+      places.push(place);
+      bytes += place.sizeBytes;
     }
-    if (places.length < VERIFY_POINTERS_AT_ONCE) continue;
-    await verifyPlaces(options, places);
-    places = [];
+    const isFull =
+      batch.keyCount >= VERIFY_KEYS_AT_ONCE ||
+      places.length >= VERIFY_POINTERS_AT_ONCE ||
+      bytes >= source.geometry.segmentPayloadBytes;
+    if (!isFull) continue;
+    const last = rows.at(-1);
+    if (last !== undefined) batch.next = `${last.key}\0`;
+    break;
   }
-  await verifyPlaces(options, places);
-  return keyCount;
+  return batch;
 }
 
 function placeOf(

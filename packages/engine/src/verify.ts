@@ -5,6 +5,12 @@
  * every live record of the log, with large reads. Dead records are not checked: nobody needs them. What is not right is
  * read once more past the page cache before it is reported. It goes on behind damage: of a damaged table
  * what can still be had of it is walked, and the keys that its damaged blocks covered are reported.
+ *
+ * Beside writers it is not of one moment: the log and the pages are those of its begin, and each table and
+ * each batch of values is checked as it is when its turn comes. So a value that was there all the time is
+ * checked wherever it has been moved to; what was put, overwritten or deleted meanwhile may or may not be.
+ * Of tables that have come meanwhile those are checked that are there when the others have been; what the
+ * walk of the values reads of later ones is checked as every read is.
  */
 import { SLOT_BYTES, readRing } from '@dozo/claim';
 import type { CheckpointPointer } from '@dozo/claim';
@@ -13,7 +19,7 @@ import { readPage } from './checkpoint-reader.ts';
 import type { Damage, VerifyProgress, VerifyReport } from './engine-types.ts';
 import { EngineError } from './errors.ts';
 import { LenientTables } from './lenient-tables.ts';
-import { BLOCK_BYTES, DAMAGES_LISTED_MAX } from './limits.ts';
+import { BLOCK_BYTES, DAMAGES_LISTED_MAX, VERIFY_TABLE_ROUNDS_MAX } from './limits.ts';
 import type { LogSource } from './log-walk.ts';
 import type { LogPart, PagePlace } from './manifest.ts';
 import { RECORD_MANIFEST, isValueIntact } from './record.ts';
@@ -44,6 +50,11 @@ export interface VerifyOptions {
   readonly signal: AbortSignal | undefined;
   /** Throws when the device is not ours any more: then what is read means nothing. */
   readonly assertServing?: () => void;
+  /**
+   * Lets go of what was there before, so that it may be used again, and holds what is there now. Absent
+   * where nothing changes.
+   */
+  readonly renew?: () => void;
   /** Told of each place that was right only past the page cache. */
   readonly onStaleRead?: () => void;
   /** Told of every damage, also of those that are too many for the report. */
@@ -218,23 +229,45 @@ class Verification {
   }
 
   async #verifyTables(): Promise<void> {
-    const { catalog, tree } = this.#options;
-    for (const meta of catalog.version.tables()) {
-      this.#stopIfUnwanted();
-      const { damages, salvage } = await tree.tables.verify(meta);
-      for (const damage of damages) this.#report(damage);
-      this.#count(meta.sizeBytes);
-      if (salvage === undefined) continue;
-      this.#salvages.set(meta.number, salvage);
-      this.#options.onSalvage?.(meta, salvage);
+    const { catalog } = this.#options;
+    const seen = new Set<TableMeta>();
+    for (let round = 0; round < VERIFY_TABLE_ROUNDS_MAX; round++) {
+      let { version } = catalog;
+      const tables = [...version.tables()].filter((meta) => !seen.has(meta));
+      if (tables.length === 0) return;
+      let current = new Set(tables);
+      for (const meta of tables) {
+        this.#stopIfUnwanted();
+        this.#options.renew?.();
+        if (catalog.version !== version) {
+          version = catalog.version;
+          current = new Set(version.tables());
+        }
+        seen.add(meta);
+        // What is not part of the tree any more may have been written over.
+        if (current.has(meta)) await this.#verifyTable(meta);
+      }
     }
   }
 
+  async #verifyTable(meta: TableMeta): Promise<void> {
+    const { damages, salvage } = await this.#options.tree.tables.verify(meta);
+    for (const damage of damages) this.#report(damage);
+    this.#count(meta.sizeBytes);
+    if (salvage === undefined) return;
+    this.#salvages.set(meta.number, salvage);
+    this.#options.onSalvage?.(meta, salvage);
+  }
+
   async #verifyValues(): Promise<void> {
-    const { source, catalog, tree, records, onStaleRead } = this.#options;
+    const { source, catalog, tree, records, onStaleRead, renew } = this.#options;
+    const lookup = new LenientTables(tree.tables, this.#salvages);
     try {
       this.#recordCount = await verifyValues({
-        view: tree.frozen(new LenientTables(tree.tables, this.#salvages)),
+        nextView: () => {
+          renew?.();
+          return tree.frozen(lookup);
+        },
         source,
         segments: catalog.segments,
         records,

@@ -8,7 +8,7 @@ import { OPEN_TABLE_SEGMENTS_MAX } from '../src/limits.ts';
 import { formatDevice, inspectDevice, openEngine } from '../src/index.ts';
 import type { Engine } from '../src/index.ts';
 import type { TestSwitches } from '../src/test-switches.ts';
-import { HOLDER, KIB, bytes, mediumFor, newWorld } from './simulated-engine.ts';
+import { HOLDER, KIB, bytes, formattedMedium, mediumFor, newWorld } from './simulated-engine.ts';
 import type { World } from './simulated-engine.ts';
 
 const SHAPE = { segmentPayloadBytes: 32 * KIB, segmentCount: 40, ringSlotCount: 8 };
@@ -148,6 +148,26 @@ test('only what the durable slot reserves is ever discarded, and a batch a beat'
       if (later !== undefined)
         expect(later.atMs - atMs).toBeGreaterThanOrEqual(TIMES.beatIntervalMs);
     }
+  };
+  await world.clock.runUntil(run());
+});
+
+test('a device of 8 TB goes on while it discards: all of its reservation fits the slot', async () => {
+  const world = newWorld('8 TB');
+  const run = async (): Promise<void> => {
+    // Between 105,728 and 122,879 segments the parts of the reservation together once were too long.
+    const shape = { ...SHAPE, segmentCount: 118_745 };
+    const medium = await formattedMedium(world, shape);
+    const { clock, random } = world;
+    const device = new SimulatedDevice(medium, { clock, seed: 'large' });
+    const engine = await openEngine({ device, clock, random, holder: HOLDER, discard: true });
+    // Until the log has used half of what it reserved, and reserves more.
+    for (let round = 0; round < 14; round++) {
+      await fill(engine, 40);
+      await clock.advance(1100);
+    }
+    expect(engine.stats().bytesDiscarded).toBeGreaterThan(5 * 60 * STRIDE_BYTES);
+    await engine.close();
   };
   await world.clock.runUntil(run());
 });
