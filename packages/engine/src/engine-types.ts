@@ -143,7 +143,7 @@ export interface TreeStats {
   /** Level 0, into which memory is flushed, up to the last one, empty ones included. */
   readonly levels: readonly LevelStats[];
   readonly cache: CacheStats;
-  /** Heap that what was written since the last flush takes, what is being flushed included; estimated. */
+  /** Memory that what was written since the last flush takes, what is being flushed included; estimated. */
   readonly memtableBytes: number;
   /** At which it is flushed at the latest. What is being flushed may stand beside as much again. */
   readonly memtableBytesMax: number;
