@@ -150,7 +150,7 @@ export interface TreeStats {
   /** What live records take in the log. An upper bound until a moment after the last write; exact then. */
   readonly logLiveBytes: number;
   readonly cache: CacheStats;
-  /** Heap that what was written since the last flush takes, what is being flushed included; estimated. */
+  /** Memory that what was written since the last flush takes, what is being flushed included; estimated. */
   readonly memtableBytes: number;
   /** At which it is flushed at the latest. What is being flushed may stand beside as much again. */
   readonly memtableBytesMax: number;

@@ -68,11 +68,11 @@ export const CHECKPOINT_PAGE_BYTES = 256 * KIB;
 /** Values below this length stand in the tree, longer ones stay in the log: see decision 0077. */
 export const INLINE_VALUE_BYTES_MAX = 512;
 
-/** Heap that a memtable takes before it is flushed, on devices with segments of 64 MiB. */
-export const MEMTABLE_BYTES_MAX = 32 * MIB;
+/** Memory that a memtable takes before it is flushed, on devices with segments of 64 MiB: 12 MB of tables, about. */
+export const MEMTABLE_BYTES_MAX = 16 * MIB;
 
-/** Heap that a memtable takes before it is flushed, on the smallest devices of tests. */
-export const MEMTABLE_BYTES_MIN = 16 * KIB;
+/** Memory that a memtable takes before it is flushed, on the smallest devices of tests. */
+export const MEMTABLE_BYTES_MIN = 8 * KIB;
 
 /** Bytes of a table, on the smallest devices of tests: some blocks of entries, filter and index. */
 export const TABLE_BYTES_MIN = 16 * KIB;

@@ -25,7 +25,7 @@ export interface OpenOptions extends Pick<
   readonly discard?: boolean;
   /** Memory for blocks of tables, in bytes. Default 64 MiB. */
   readonly cacheBytes?: number;
-  /** Heap that entries may take before they are written as a table, in bytes. Default 32 MiB, less on small devices. */
+  /** Memory that entries may take before they are written as a table, in bytes. Default 16 MiB, less on small devices. */
   readonly memtableBytes?: number;
   /** Where merges are computed. Default: on this thread, in small steps. */
   readonly compute?: Compute;

@@ -10,11 +10,14 @@ import {
 import { compactionSettingsOf } from './tree/compaction-picker.ts';
 import type { CompactionSettings } from './tree/compaction-picker.ts';
 
-/** A memtable takes about so many times the heap that its tables take on the device. */
-const HEAP_BYTES_PER_TABLE_BYTE = 3;
+/**
+ * A memtable takes about so many times what its tables take on the device: measured 1.1 with values of 400
+ * bytes, 1.3 with 100, 1.9 with 10, 2.0 where values are in the log.
+ */
+const MEMTABLE_BYTES_PER_TABLE_BYTE = 1.5;
 
 export interface TreeSettings {
-  /** Heap that the active memtable takes before it is flushed. */
+  /** Memory that the active memtable takes before it is flushed. */
   readonly memtableBytes: number;
   /** Log that is written before it is flushed in any case. */
   readonly replayBytes: number;
@@ -30,7 +33,7 @@ export function treeSettingsOf(geometry: Geometry, memtableBytes?: number): Tree
   const memtable =
     memtableBytes ?? Math.max(MEMTABLE_BYTES_MIN, Math.min(payloadBytes, MEMTABLE_BYTES_MAX));
   const replaySegments = Math.max(1, Math.min(REPLAY_SEGMENTS_MAX, geometry.segmentCount >> 4));
-  const compaction = compactionSettingsOf(tableBytes, memtable / HEAP_BYTES_PER_TABLE_BYTE);
+  const compaction = compactionSettingsOf(tableBytes, memtable / MEMTABLE_BYTES_PER_TABLE_BYTE);
   return {
     memtableBytes: memtable,
     replayBytes: replaySegments * payloadBytes,

@@ -32,7 +32,7 @@ export interface TreeSizes {
 }
 
 /** Sizes with which a hundred batches flush and compact. */
-export const SMALL_TREE: TreeSizes = { memtableBytes: 4096, cacheBytes: 16_384 };
+export const SMALL_TREE: TreeSizes = { memtableBytes: 2048, cacheBytes: 16_384 };
 
 /** How often the work in the background was done since the engine was opened. */
 export interface BackgroundCounts {

@@ -33,7 +33,7 @@ export interface LifeOptions {
   readonly keyCount?: number;
   readonly segmentCount?: number;
   readonly segmentPayloadBytes?: number;
-  /** Default 8 KiB; the engine's own when absent and named. */
+  /** Default 5 KiB; the engine's own when absent and named. */
   readonly memtableBytes?: number;
   readonly valueBytesMax?: number;
   readonly putShare?: number;
@@ -84,7 +84,7 @@ export class FaultLife {
       seed,
       ...(onOperation === undefined ? {} : { onOperation }),
     });
-    const { memtableBytes = 8 * KIB } = this.#options;
+    const { memtableBytes = 5 * KIB } = this.#options;
     const sizes = { memtableBytes, cacheBytes: 16 * KIB };
     const testSwitches = this.#options.switches ?? {};
     const base = { device, clock, random: new SeededRandom(seed), holder: HOLDER, testSwitches };

@@ -13,7 +13,7 @@ import { FaultLife } from './fault-life.ts';
 import type { Change } from './model/versioned-map.ts';
 import { KIB } from './simulated-engine.ts';
 
-const SIZE = { keyCount: 2400, segmentPayloadBytes: 128 * KIB, memtableBytes: 64 * KIB };
+const SIZE = { keyCount: 2400, segmentPayloadBytes: 128 * KIB, memtableBytes: 32 * KIB };
 const ROUNDS = 60;
 /** Refused so often in a row, the device is full for all sizes that are drawn. */
 const REFUSALS_IN_A_ROW = 12;

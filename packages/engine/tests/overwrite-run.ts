@@ -31,7 +31,7 @@ export async function filledEngine(
   const medium = await formattedMedium({ seed, clock, random }, sizesOfDisk);
   const device = new SimulatedDevice(medium, { clock, seed });
   const base = { device, clock, random, holder: HOLDER, testSwitches };
-  const tree = { memtableBytes: 16 * KIB, cacheBytes: 64 * KIB };
+  const tree = { memtableBytes: 8 * KIB, cacheBytes: 64 * KIB };
   const engine = await openEngine({ ...base, ...tree });
   const values = new ValueMaker(random);
   const sizes: number[] = [];

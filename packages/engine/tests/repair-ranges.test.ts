@@ -15,7 +15,7 @@ const TO = 'key 60 and up to here';
 async function diskWithRange(
   where: 'log' | 'table',
 ): Promise<{ readonly medium: SimulatedMedium; readonly before: Content }> {
-  const life = new FaultLife({ seed: `range in ${where}` });
+  const life = new FaultLife({ seed: `range in ${where}`, memtableBytes: 4096 });
   const medium = await life.format();
   const first = await life.open(medium);
   const keys = Array.from({ length: 90 }, (_, index) => bytesOfBinaryString(`key ${10 + index}`));

@@ -111,7 +111,7 @@ async function withEngine<Result>(
 ): Promise<Result> {
   const { device, clock } = handleOn(medium);
   const random = new SeededRandom(handleCount);
-  const sizes = { memtableBytes: 8 * KIB, cacheBytes: 16 * KIB };
+  const sizes = { memtableBytes: 5 * KIB, cacheBytes: 16 * KIB };
   const engine = await openEngine({ device, clock, random, holder: HOLDER, ...sizes });
   const result = await use(engine);
   device.halt();

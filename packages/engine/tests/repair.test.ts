@@ -75,7 +75,7 @@ describe('a repair', () => {
   }, 60_000);
 
   test('lists the keys that show an older value because a block of a newer table is gone', async () => {
-    const life = new FaultLife({ seed: 'two tables' });
+    const life = new FaultLife({ seed: 'two tables', memtableBytes: 4096 });
     const medium = await life.format();
     for (const fill of [1, 2]) {
       const { engine, device } = await life.open(medium);

@@ -6,7 +6,7 @@ import { HOLDER, KIB, bytes, formattedMedium, newWorld } from './simulated-engin
 import { SimulatedDevice } from '@dozo/simulator';
 
 const CACHE_BYTES = 64 * KIB;
-const MEMTABLE_BYTES = 8 * KIB;
+const MEMTABLE_BYTES = 5 * KIB;
 const KEYS = 300;
 const ROUNDS = 4;
 /** Where segments begin: behind the superblock, a ring of eight slots and the copy of the superblock. */

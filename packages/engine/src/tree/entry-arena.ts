@@ -97,6 +97,7 @@ export class EntryArena {
   #unitCount = 0;
   /** The first chunk that is not let go. */
   #firstChunk = 0;
+  #isView = false;
 
   constructor(pool: ChunkPool) {
     this.#pool = pool;
@@ -179,6 +180,7 @@ export class EntryArena {
     view.#chunks = this.#chunks;
     view.#end = this.#end;
     view.#firstChunk = this.#firstChunk;
+    view.#isView = true;
     return view;
   }
 
@@ -249,15 +251,18 @@ export class EntryArena {
     return bytes[start] === ENTRY_POINTER ? readNumber(bytes, numberEnd(bytes, start + 1)) : 0;
   }
 
-  /** The entry, with a value of its own: it stays as it is whatever happens here. */
+  /**
+   * The entry. Its value is a copy, but for a view that nobody writes over: there it lies in the arena, which
+   * it keeps from going.
+   */
   entryOf(number: number): TreeEntry {
     const { bytes, words } = this.#chunkOf(number);
     const lengths = words[wordOf(number)] as number;
     const start = keyStartOf(number) + (lengths & KEY_MASK);
     const end = start + ((lengths >>> KEY_BITS) & TAIL_MASK);
-    if (bytes[start] !== ENTRY_INLINE) return entryOfTail(bytes, start, end);
-    const lsn = readNumber(bytes, start + 1);
-    return TreeEntry.held(lsn, binaryStringOf(bytes, numberEnd(bytes, start + 1), end));
+    const entry = entryOfTail(bytes, start, end);
+    if (this.#isView || entry.kind !== ENTRY_INLINE) return entry;
+    return TreeEntry.copied(entry.lsn, entry.bytes);
   }
 
   shadowOrdinalOf(number: number): number {

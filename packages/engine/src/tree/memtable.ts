@@ -27,10 +27,10 @@ import type { EntryKind } from './tree-entry.ts';
 const INDEX_BYTES_PER_ENTRY = 20;
 
 /**
- * What an interval counts. More than it takes, even with the longest keys: the set is copied whenever it
- * grows, and every read looks into it, so a memtable is to be full before it has very many.
+ * What an interval counts. Far more than it takes with keys of a usual length: the set is copied whenever it
+ * grows, and every read looks into it, so a memtable is to be full before it has very many (8192).
  */
-const INTERVAL_BYTES = 4096;
+const INTERVAL_BYTES = 2048;
 
 /** What a name has that a range delete covers and no later entry: older sources are not asked. */
 export const COVERED = TreeEntry.delete(0);

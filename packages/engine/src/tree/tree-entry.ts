@@ -37,6 +37,8 @@ export class TreeEntry {
   readonly bytes: Uint8Array;
   /** An inline value as a binary string where the entry holds it itself; else empty. */
   readonly text: string;
+  /** Whether `bytes` is a copy that was made for this entry. */
+  readonly #isCopy: boolean;
   /** Pointer: which use of a log segment. Never used again, so that a dead one is known as dead. */
   readonly ordinal: number;
   /** Pointer: byte offset of the record in its segment. */
@@ -51,12 +53,14 @@ export class TreeEntry {
     text: string,
     ordinal: number,
     offset: number,
+    isCopy = false,
   ) {
     this.kind = kind;
     this.lsn = lsn;
     this.valueBytes = valueBytes;
     this.bytes = bytes;
     this.text = text;
+    this.#isCopy = isCopy;
     this.ordinal = ordinal;
     this.offset = offset;
   }
@@ -66,8 +70,9 @@ export class TreeEntry {
     return this.text === '' ? this.bytes : bytesOfBinaryString(this.text);
   }
 
-  /** A copy of the value of an inline entry, for whoever may change it. */
+  /** The value of an inline entry for whoever may change it. To be called once. */
   copyOfValue(): Uint8Array {
+    if (this.#isCopy) return this.bytes;
     return this.text === '' ? copyOfBytes(this.bytes) : bytesOfBinaryString(this.text);
   }
 
@@ -81,6 +86,12 @@ export class TreeEntry {
   /** An entry with a view of its value. The caller gives the bytes away. */
   static inline(lsn: number, value: Uint8Array): TreeEntry {
     return new TreeEntry(ENTRY_INLINE, lsn, value.length, value, '', 0, 0);
+  }
+
+  /** An entry with a copy of a value, of which it makes use only once. */
+  static copied(lsn: number, value: Uint8Array): TreeEntry {
+    const copy = copyOfBytes(value);
+    return new TreeEntry(ENTRY_INLINE, lsn, copy.length, copy, '', 0, 0, true);
   }
 
   /**

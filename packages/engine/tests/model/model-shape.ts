@@ -45,7 +45,7 @@ export function drawShape(random: SeededRandom, isInline: boolean): Shape {
     hotShare: random.pick([0, 0.5, 0.9]),
     batchesAtOnceMax: 1 + random.below(8),
     putShare: random.pick([0.6, 0.8, 0.95]),
-    memtableBytes: random.pick([4, 8, 16]) * KIB,
+    memtableBytes: random.pick([2, 4, 8]) * KIB,
     cacheBytes: random.pick([0, 16, 256]) * KIB,
   };
 }
