@@ -11,7 +11,7 @@ import { isPromise } from './maybe-promise.ts';
 import type { MaybePromise } from './maybe-promise.ts';
 import { RECORD_DELETE, RECORD_DELETE_RANGE, RECORD_PUT } from './record.ts';
 import { recordBytesOf, valueChecksums } from './record.ts';
-import { chargeOf, isInline, usableBytesOf } from './space.ts';
+import { chargeOf, isInline, packingLossOf, usableBytesOf } from './space.ts';
 import { SpaceCredits } from './space-credits.ts';
 import type { SpaceClass } from './space.ts';
 import type { TreeEntry } from './tree/tree-entry.ts';
@@ -81,8 +81,10 @@ export class Admission {
   /** What another put may be charged with and is certainly taken. */
   availableBytes(load: QueueLoad): number {
     const { catalog, geometry } = this.#options;
-    const { quarantinedLiveBytes, quarantinedCount } = catalog.segments;
-    const usedBytes = catalog.usedBytes - quarantinedLiveBytes + load.chargeBytes;
+    const { segments } = catalog;
+    const { quarantinedLiveBytes, quarantinedCount } = segments;
+    const lostBytes = packingLossOf(geometry, segments);
+    const usedBytes = catalog.usedBytes - quarantinedLiveBytes + lostBytes + load.chargeBytes;
     return Math.max(0, usableBytesOf(geometry, quarantinedCount) - usedBytes);
   }
 

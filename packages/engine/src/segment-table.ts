@@ -47,6 +47,8 @@ export class SegmentTable {
   /** Which segment a use of the log lies in, for all that may still be read. */
   readonly #segmentOfOrdinal = new Map<number, number>();
   readonly #damaged = new Set<number>();
+  /** Segments of the log that may have been left before they were full, because their claim ended. */
+  readonly #cutShort = new Set<number>();
   #quarantined: ReadonlySet<number> = new Set();
   /** Segments that the durable manifest needs for recovery. */
   #needed = new Set<number>();
@@ -134,6 +136,22 @@ export class SegmentTable {
       bytes += Math.max(0, this.endOf(segment) - BLOCK_BYTES - usedBytes);
     }
     return bytes;
+  }
+
+  /**
+   * What does not fit at the ends of full segments of the log, of so many bytes each, as far as that comes
+   * of live records. Who moves them meets it again. A look at every segment.
+   */
+  packingLossBytes(segmentBytes: number): number {
+    let bytes = 0;
+    for (let segment = 0; segment < this.count; segment++) {
+      if (this.#states[segment] !== CLOSED || this.#kinds[segment] === TABLES) continue;
+      const writtenBytes = this.endOf(segment) - BLOCK_BYTES;
+      const leftBytes = segmentBytes - writtenBytes;
+      if (leftBytes <= 0 || leftBytes > segmentBytes / 2 || this.#cutShort.has(segment)) continue;
+      bytes += (leftBytes * this.liveBytesOf(segment)) / writtenBytes;
+    }
+    return Math.ceil(bytes);
   }
 
   /** Where a use of the log lies; `undefined` when nothing of it is live any more. */
@@ -246,6 +264,7 @@ export class SegmentTable {
     this.#isRecovering = false;
     this.#quarantined = new Set(quarantined);
     this.#needed = new Set(needed);
+    this.#findCutShort();
     for (let segment = 0; segment < this.count; segment++) {
       if (this.#liveBytes[segment] !== 0 || needed.has(segment)) {
         assert(this.#states[segment] === CLOSED, 'a live segment is not known');
@@ -253,6 +272,17 @@ export class SegmentTable {
         this.#makeFree(segment);
       }
     }
+  }
+
+  /** The last segment that each claim has used. */
+  #findCutShort(): void {
+    const lastOfSeed = new Map<number, number>();
+    for (const [ordinal, segment] of this.#segmentOfOrdinal) {
+      const seed = this.seedOf(segment);
+      const last = lastOfSeed.get(seed);
+      if (last === undefined || this.ordinalOf(last) < ordinal) lastOfSeed.set(seed, segment);
+    }
+    for (const segment of lastOfSeed.values()) this.#cutShort.add(segment);
   }
 
   /** Of the quarantined segments only these stay so; the others become free. */
@@ -360,6 +390,7 @@ export class SegmentTable {
     this.#ordinals[segment] = ordinal;
     this.#seeds[segment] = seed;
     this.#ends[segment] = 0;
+    this.#cutShort.delete(segment);
     if (kind === 'tables') return;
     this.#segmentOfOrdinal.set(ordinal, segment);
     this.#needed.add(segment);

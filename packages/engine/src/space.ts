@@ -7,11 +7,16 @@
  * less for deletes, and far less for what makes space. So on a full device deletes work, and what makes
  * space has always where to write.
  *
+ * Where a few values fill a segment, what they leave empty at its end counts as taken, as long as they live. It
+ * is seen, and not computed beforehand: how values of different lengths will lie beside each other nobody knows.
+ *
  * Quarantined segments belong to somebody else: neither they nor what lies in them counts.
  */
+import { limitsOf } from './geometry.ts';
 import type { Geometry } from './geometry.ts';
 import { INLINE_VALUE_BYTES_MAX, RESERVE_SEGMENTS_MIN, SEGMENT_FILL } from './limits.ts';
 import { recordBytesOf } from './record.ts';
+import type { SegmentTable } from './segment-table.ts';
 
 /** What a group, or a table, is written for; each may go down to another number of available segments. */
 export type SpaceClass =
@@ -40,6 +45,9 @@ const NEEDED_SEGMENTS: Readonly<Record<SpaceClass, number>> = {
   grow: 7,
 };
 
+/** Where so many of the longest values fit a segment, the rest at its end is about what is kept free of each. */
+const PACKED_VALUES_MIN = 8;
+
 /** Bytes that an entry takes in a table beside its key and an inline value: fields, filter, index. */
 const TABLE_ENTRY_BYTES = 24;
 
@@ -63,6 +71,16 @@ export function chargeOf(keyBytes: number, valueBytes: number): number {
   return isInline(valueBytes)
     ? inTable + valueBytes
     : inTable + recordBytesOf(keyBytes, valueBytes);
+}
+
+/**
+ * What full segments of the log leave empty at their ends, because no value of the kind that they hold fits
+ * there: of values of 0.36 of a segment, two do. With large segments it is about what is kept free in any case.
+ */
+export function packingLossOf(geometry: Geometry, segments: SegmentTable): number {
+  const { segmentPayloadBytes } = geometry;
+  if (limitsOf(geometry).valueBytesMax * PACKED_VALUES_MIN <= segmentPayloadBytes) return 0;
+  return segments.packingLossBytes(segmentPayloadBytes);
 }
 
 /** What entries of a memtable will take as a table. */

@@ -220,15 +220,15 @@ export class TableSpace {
     }
   }
 
-  async #write(start: number, buffers: readonly Uint8Array[]): Promise<void> {
+  #write(start: number, buffers: readonly Uint8Array[]): Promise<void> {
     const { device, switches, onFailure } = this.#options;
-    try {
-      if (switches.publishBeforeTablesFlushed === true) await device.write(start, buffers);
-      else await device.writeDurably(start, buffers);
-    } catch (error) {
+    const isDurable = switches.publishBeforeTablesFlushed !== true;
+    const write = isDurable ? device.writeDurably(start, buffers) : device.write(start, buffers);
+    // Before whoever waits for the write hears of it.
+    write.catch((error: unknown) => {
       if (hasCode(error, 'DEVICE_WRITE_FAILED', 'DEVICE_FLUSH_FAILED')) onFailure(error);
-      throw error;
-    }
+    });
+    return write;
   }
 
   #header({ segment, ordinal }: OpenSegment): Uint8Array {

@@ -1,7 +1,7 @@
 /** A device that fills up: puts are refused in time, deletes always work, space comes back. */
 import { SeededRandom, hasCode } from '@dozo/base';
 import { describe, expect, test } from 'vitest';
-import type { Engine } from '../src/index.ts';
+import type { Engine, EngineError } from '../src/index.ts';
 import { KIB, bytes, formattedMedium, newWorld, openOn } from './simulated-engine.ts';
 
 /** Puts values under new keys until the device refuses; returns how many it took. */
@@ -66,6 +66,60 @@ describe('a full device', () => {
     await world.clock.advance(1000);
     expect(engine.stats().keyCount).toBe(count);
     expect((await engine.verify()).damages).toEqual([]);
+  });
+
+  test.each([[[0.36]], [[0.42]], [[0.3]], [[0.27]], [[0.27, 0.5]], [[0.42, 0.3, 0.1]]])(
+    'has the room that it says it has for values of such parts of a segment: %j',
+    async (parts) => {
+      const world = newWorld(`promise ${String(parts)}`);
+      const segmentPayloadBytes = 128 * KIB;
+      const medium = await formattedMedium(world, { segmentCount: 48, segmentPayloadBytes });
+      let { engine, device } = await openOn(world, medium);
+      let refusal: unknown;
+      let promisedBytes = 0;
+      for (let count = 0; refusal === undefined; count++) {
+        // What was lost is known after a start, too.
+        if (count === 60) {
+          await engine.close();
+          await device.close();
+          ({ engine, device } = await openOn(world, medium));
+        }
+        const part = parts[count % parts.length] ?? 0;
+        const value = world.random.bytes(Math.floor(segmentPayloadBytes * part) - 64);
+        promisedBytes = engine.stats().availableBytes;
+        try {
+          await engine.apply([{ kind: 'put', key: bytes(`key/${String(count)}`), value }]);
+        } catch (error) {
+          refusal = error;
+        }
+      }
+      if (!hasCode(refusal, 'DEVICE_FULL')) throw refusal as Error;
+      const { detail } = refusal as EngineError;
+      if (detail.code !== 'DEVICE_FULL') throw refusal as Error;
+      expect(detail.neededBytes).toBeGreaterThan(promisedBytes);
+      expect(detail.neededBytes).toBeGreaterThan(detail.availableBytes);
+      expect(promisedBytes).toBeLessThan(segmentPayloadBytes / 2);
+      for (let index = 0; index < 10; index++) {
+        await engine.apply([{ kind: 'delete', key: bytes(`key/${String(index)}`) }]);
+      }
+    },
+  );
+
+  test('does not take segments that a start has cut short for full', async () => {
+    const world = newWorld('cut short');
+    const segmentPayloadBytes = 128 * KIB;
+    const medium = await formattedMedium(world, { segmentCount: 64, segmentPayloadBytes });
+    for (let start = 0; start < 20; start++) {
+      const { engine, device } = await openOn(world, medium);
+      for (let count = 0; count < 20; count++) {
+        const key = bytes(`key/${String(start)}/${String(count)}`);
+        await engine.apply([{ kind: 'put', key, value: world.random.bytes(3900) }]);
+      }
+      const { usableBytes, liveBytes, availableBytes } = engine.stats();
+      expect(availableBytes).toBeGreaterThan(usableBytes - liveBytes - segmentPayloadBytes);
+      await engine.close();
+      await device.close();
+    }
   });
 
   test('gives what a key takes to one of the batches that delete it at the same time', async () => {
