@@ -276,7 +276,7 @@ export class Reclaimer {
 }
 
 /** A table that would say it is damaged, which whoever reads the key is told; anything else goes on. */
-function unknownIfDamaged(error: unknown): undefined {
+function unknownIfDamaged(error: unknown): TreeEntry | undefined {
   if (hasCode(error, 'INDEX_DAMAGED', 'DEVICE_READ_FAILED')) return undefined;
   throw error;
 }
