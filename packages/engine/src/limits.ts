@@ -72,7 +72,7 @@ export const INLINE_VALUE_BYTES_MAX = 512;
 export const MEMTABLE_BYTES_MAX = 16 * MIB;
 
 /** Memory that a memtable takes before it is flushed, on the smallest devices of tests. */
-export const MEMTABLE_BYTES_MIN = 8 * KIB;
+export const MEMTABLE_BYTES_MIN = 16 * KIB;
 
 /** Bytes of a table, on the smallest devices of tests: some blocks of entries, filter and index. */
 export const TABLE_BYTES_MIN = 16 * KIB;

@@ -11,10 +11,11 @@ import { compactionSettingsOf } from './tree/compaction-picker.ts';
 import type { CompactionSettings } from './tree/compaction-picker.ts';
 
 /**
- * A memtable takes about so many times what its tables take on the device: measured 1.1 with values of 400
- * bytes, 1.3 with 100, 1.9 with 10, 2.0 where values are in the log.
+ * A memtable takes less than so many times what its tables take on the device: measured 1.1 with values of 400
+ * bytes, 1.3 with 100, 1.9 with 10, 2.0 where values are in the log. With less here a small device that is
+ * overwritten at 85 % of what it takes is refused as full.
  */
-const MEMTABLE_BYTES_PER_TABLE_BYTE = 1.5;
+const MEMTABLE_BYTES_PER_TABLE_BYTE = 3;
 
 export interface TreeSettings {
   /** Memory that the active memtable takes before it is flushed. */
