@@ -326,9 +326,10 @@ export class TreeKeeper implements TreeWork {
    * done, and some more: so writers wait for a moment each, and not for the whole flush at its end.
    */
   #isFlushBehind(): boolean {
-    if (this.#isMemtableFull() || this.#isReplayLong()) return true;
+    if (this.#isMemtableFull()) return true;
     // It waits for segments that those may free who would wait for it.
     if (this.#options.space.isWaiting) return false;
+    if (this.#isReplayLong()) return true;
     const { catalog } = this.#options;
     const entryCount = catalog.flushing?.memtable.entryCount ?? 0;
     const doneShare = this.#flushedCount / Math.max(1, 2 * entryCount);

@@ -90,7 +90,7 @@ export const WORKER_YOUNG_HEAP_MIB_MAX = 8;
 export const YOUNG_GENERATION_BYTES = 16 * 1024 * 1024;
 
 /** By how much of what lives the heap grows, in percent, before it is collected. V8 would take up to 300. */
-export const HEAP_GROWTH_PERCENT = 50;
+export const HEAP_GROWTH_PERCENT = 100;
 
 /** Buffers from this on are given back to the machine as soon as they are freed. */
 export const MAPPED_BUFFER_BYTES_MIN = 64 * 1024;
