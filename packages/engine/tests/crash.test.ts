@@ -72,7 +72,6 @@ test.each<[string, TestSwitches, RegExp?]>([
   ['the checksums of values at the end of the log', { skipTailValues: true }],
   ['keeping segments that the manifest needs', { freeBeforeManifest: true }],
   ['the exact ends that the fence names', { ignoreFence: true }],
-  ['a second look at records that reclaim moves', { moveBlindly: true }],
   ['the flush of tables before a checkpoint names them', { publishBeforeTablesFlushed: true }],
   ['keeping the log until the memtable is in tables', { cutLogBeforeFlush: true }],
   ['counting a death once', { settleTwice: true }, /live bytes in the log, .* too few/],
