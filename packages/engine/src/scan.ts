@@ -6,7 +6,7 @@
  */
 import { binaryStringOf, bytesOfBinaryString } from '@dozo/base';
 import type { KeyRange, Lsn, ScanEntry, ScanOptions } from './engine-types.ts';
-import type { IndexRange, IndexRow } from './key-index.ts';
+import type { IndexRange, IndexRow } from './tree/index-range.ts';
 import { READ_GAP_BYTES_MAX, SCAN_PAGE_ROWS, SCAN_WINDOW_BYTES } from './limits.ts';
 import type { LogSource } from './log-walk.ts';
 import { headBytesOf, recordBytesOf } from './record.ts';

@@ -8,7 +8,7 @@
  */
 import { hasCode } from '@dozo/base';
 import type { Catalog, Generation, RangeShadows } from './catalog.ts';
-import type { IndexRow } from './key-index.ts';
+import type { IndexRow } from './tree/index-range.ts';
 import { LOOKUPS_AT_ONCE, SETTLE_NAMES_AT_ONCE } from './limits.ts';
 import { isPromise } from './maybe-promise.ts';
 import type { Pace } from './pacer.ts';

@@ -8,7 +8,7 @@
  */
 import { bytesOfBinaryString, hasCode } from '@dozo/base';
 import type { Damage } from './engine-types.ts';
-import type { IndexRow } from './key-index.ts';
+import type { IndexRow } from './tree/index-range.ts';
 import {
   READ_GAP_BYTES_MAX,
   VERIFY_KEYS_AT_ONCE,

@@ -4,7 +4,7 @@
  * A step is synchronous while the entries are in memory, and a promise only where a block must be read
  * first: a merge of many sources awaits once a block and not once an entry.
  */
-import type { IndexRange } from '../key-index.ts';
+import type { IndexRange } from './index-range.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import type { TreeEntry } from './tree-entry.ts';
 

@@ -14,7 +14,7 @@
  * ownership of nodes is that of Clojure's transient collections.
  */
 import { bytesOfBinaryString } from '@dozo/base';
-import type { IndexRange } from '../key-index.ts';
+import type { IndexRange } from './index-range.ts';
 import { NO_ENTRY, keyStartOf, prefixAt } from './entry-arena.ts';
 import type { EntryArena } from './entry-arena.ts';
 

@@ -1,6 +1,6 @@
 import { SeededRandom } from '@dozo/base';
 import { expect, test } from 'vitest';
-import type { IndexRow } from '../key-index.ts';
+import type { IndexRow } from './index-range.ts';
 import { ChunkPool, NO_ENTRY } from './entry-arena.ts';
 import { COVERED, MemTable } from './memtable.ts';
 import { TreeEntry } from './tree-entry.ts';

@@ -15,7 +15,7 @@
  * It does not bound itself: whoever fills it looks at `sizeBytes` and has it flushed.
  */
 import { bytesOfBinaryString } from '@dozo/base';
-import type { IndexRange, IndexRow } from '../key-index.ts';
+import type { IndexRange, IndexRow } from './index-range.ts';
 import { ChunkPool, EntryArena, NO_ENTRY, keyStartOf } from './entry-arena.ts';
 import { EntryIndex, findIn, numbersIn } from './entry-index.ts';
 import type { IndexState } from './entry-index.ts';

@@ -10,7 +10,7 @@
  * used; the view holds nothing by itself.
  */
 import { bytesOfBinaryString } from '@dozo/base';
-import type { IndexRange, IndexRow } from '../key-index.ts';
+import type { IndexRange, IndexRow } from './index-range.ts';
 import { SCAN_PAGE_ROWS } from '../limits.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import { hashOfKey } from '../table/bloom.ts';
