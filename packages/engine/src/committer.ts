@@ -15,7 +15,8 @@
  */
 import { assert, AssertionError } from '@dozo/base';
 import { Admission } from './admission.ts';
-import type { CheckedBatch, PreparedBatch, QueueLoad } from './admission.ts';
+import type { QueueLoad } from './admission.ts';
+import type { CheckedBatch, PreparedBatch } from './prepared-batch.ts';
 import type { Catalog } from './catalog.ts';
 import { addPages, pagesBytesOf } from './checkpoint-writer.ts';
 import type { Counters } from './counters.ts';

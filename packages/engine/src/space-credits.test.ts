@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { PreparedOperation } from './admission.ts';
+import type { PreparedOperation } from './prepared-batch.ts';
 import { RECORD_DELETE, RECORD_DELETE_RANGE, RECORD_PUT } from './record.ts';
 import { SpaceCredits } from './space-credits.ts';
 

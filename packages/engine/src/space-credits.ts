@@ -8,7 +8,7 @@
  * It takes an entry for each name of such a batch in the queue, which is bounded as the queue is.
  */
 import { RECORD_DELETE, RECORD_DELETE_RANGE, RECORD_PUT } from './record.ts';
-import type { PreparedOperation } from './admission.ts';
+import type { PreparedOperation } from './prepared-batch.ts';
 
 interface Standing {
   /** What the name is charged with behind all batches that wait. */
