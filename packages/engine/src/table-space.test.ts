@@ -28,6 +28,16 @@ function writeTable(space: TableSpace): Promise<unknown> {
   return space.write(new Uint8Array(0), content, 1, false);
 }
 
+test('tells how many lines of work wait for a place', async () => {
+  const { space } = newFullSpace();
+  expect(space.waitingCount).toBe(0);
+  const writes = [writeTable(space), writeTable(space)];
+  expect(space.waitingCount).toBe(2);
+  expect(space.giveUp()).toBe(true);
+  expect(space.waitingCount).toBe(0);
+  for (const write of writes) await expect(write).rejects.toMatchObject({ code: 'DEVICE_FULL' });
+});
+
 describe('waiting for work that may have to wait for a segment', () => {
   test('ends with the work, as that does', async () => {
     const { space } = newFullSpace();

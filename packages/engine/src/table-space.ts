@@ -151,6 +151,11 @@ export class TableSpace {
     return first !== undefined && segments.availableCount <= first.spareCount;
   }
 
+  /** Tables without a place; a line of work has at most one, and goes on without it for no longer than one table. */
+  get waitingCount(): number {
+    return this.#requests.length;
+  }
+
   /** Resolves when some work has ended, or when a table has to wait for others to free a segment. */
   async endOrWaiting(work: Promise<void>): Promise<void> {
     if (this.isWaiting) return;

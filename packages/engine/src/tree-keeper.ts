@@ -203,9 +203,11 @@ export class TreeKeeper implements TreeWork {
 
   /** Resolves when some work has ended; `undefined` when none is under way that can go on. */
   nextChange(): Promise<void> | undefined {
-    const isWorking = this.#flush !== undefined || this.#work !== undefined;
-    const isStuck = this.#options.space.isWaiting && this.#settling === undefined;
-    if (this.#isEnded || isStuck || (!isWorking && this.#settling === undefined)) return undefined;
+    const { space } = this.#options;
+    const lineCount = [this.#flush, this.#work].filter((line) => line !== undefined).length;
+    // A line that waits for a segment does not keep the other one from going on, and that one may free some.
+    const goingCount = space.isWaiting ? lineCount - space.waitingCount : lineCount;
+    if (this.#isEnded || (goingCount <= 0 && this.#settling === undefined)) return undefined;
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
     });

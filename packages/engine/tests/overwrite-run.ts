@@ -14,6 +14,7 @@ const WRITERS = 8;
 export interface Filled {
   readonly engine: Engine;
   readonly device: SimulatedDevice;
+  readonly clock: SimulatedClock;
   readonly sizes: readonly number[];
   readonly values: ValueMaker;
   readonly random: SeededRandom;
@@ -43,7 +44,7 @@ export async function filledEngine(
     ]);
     sizes.push(sizeBytes);
   }
-  return { engine, device, sizes, values, random };
+  return { engine, device, clock, sizes, values, random };
 }
 
 export function keyOf(index: number): Uint8Array {

@@ -14,8 +14,10 @@ test.each<[string, (random: SeededRandom) => number]>([
   ['all sizes up to 6 KiB', (random) => random.below(random.chance(0.3) ? 200 : 6 * KIB)],
 ])('overwrites of values of %s never fail at 85 %', async (name, drawBytes) => {
   const filled = await filledEngine(`space ${name}`, drawBytes);
-  const { engine, device, sizes, values } = filled;
+  const { engine, device, clock, sizes, values } = filled;
   const numbers = await overwrite(filled, times * device.sizeBytes);
+  // What the last overwrites hide counts as live until it is looked up, and old tables until a checkpoint.
+  await clock.advance(1000);
   const { bytesAccepted, availableBytes, usableBytes } = engine.stats();
   expect(bytesAccepted).toBeGreaterThan(times * device.sizeBytes * 0.9);
   // It is as full as before: nothing leaked, nothing was forgotten.
