@@ -506,7 +506,7 @@ export class Committer {
   #mayBegin(): boolean {
     const { log, keeper } = this.#options;
     const batch = this.#queue[this.#queueHead];
-    if (batch === undefined || log.isSlotDue || log.isConfirming) return true;
+    if (batch === undefined || log.isSlotDue) return true;
     if (keeper.isStalled) return false;
     return this.#hasRoomFor(batch.bytes, batch.spaceClass);
   }
@@ -520,9 +520,12 @@ export class Committer {
     }
     // Something has come or ended since the last look, such as a compaction that wants a checkpoint.
     if (this.#isWanted) return;
-    const changes = [keeper.nextChange(), catalog.segments.nextRelease()].filter(
-      (change) => change !== undefined,
-    );
+    // The look at the ring is waited for, too: turns of this loop alone would leave the device no time to answer.
+    const changes = [
+      keeper.nextChange(),
+      catalog.segments.nextRelease(),
+      log.isConfirming ? log.confirmed() : undefined,
+    ].filter((change) => change !== undefined);
     if (changes.length === 0) {
       if (!this.#mayBegin() && !keeper.giveUpWork()) this.#refuseHead();
       return;
