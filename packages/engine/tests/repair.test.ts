@@ -11,6 +11,10 @@ import type { Content } from './repair-run.ts';
 import { BLOCK_BYTES, agedLife, writtenBlocks } from './rot-run.ts';
 import { HOLDER } from './simulated-engine.ts';
 
+/** Damages of heads with which opening must have been refused: more than so many. */
+const REFUSALS_MIN = 10;
+/** Disks of which every head is damaged at most. */
+const HEAD_DISKS_MAX = 3;
 /** Points at which a repair must be cut off at least. */
 const CRASHES_MIN = 21;
 /** Crashes of one repair at most: each is a copy of the disk. */
@@ -66,26 +70,30 @@ describe('a repair', () => {
   }, 60_000);
 
   test('of the first bytes of every kind of block, also where opening is refused', async () => {
-    const { medium, before, blocks } = await cutOffDisk('repair heads');
     const plans: (RepairPlan | undefined)[] = [];
     const refused: string[] = [];
-    for (const block of blocks) {
-      const kind = blockKindOf(medium, block, AREA);
-      if (kind.startsWith('inside')) continue;
-      for (const at of [8, 90]) {
-        const fork = medium.fork();
-        fork.corrupt(block + at, 4);
-        const plan = await repairAndCheck(fork, before);
-        if (plan === undefined) refused.push(`${kind} ${block} ${at}`);
-        plans.push(plan);
+    const isEnough = (): boolean => (tallyOf(plans)['refusals'] ?? 0) > REFUSALS_MIN;
+    // How many groups recovery needs is another matter on each disk: all of one, then of more if these are few.
+    for (let disk = 0; disk < HEAD_DISKS_MAX && !isEnough(); disk++) {
+      const { medium, before, blocks } = await cutOffDisk(`repair heads ${disk}`);
+      for (const block of blocks) {
+        const kind = blockKindOf(medium, block, AREA);
+        if (kind.startsWith('inside')) continue;
+        for (const at of [8, 90]) {
+          const fork = medium.fork();
+          fork.corrupt(block + at, 4);
+          const plan = await repairAndCheck(fork, before);
+          if (plan === undefined) refused.push(`${kind} ${block} ${at}`);
+          plans.push(plan);
+        }
       }
     }
     const tally = tallyOf(plans);
-    expect(tally['refusals']).toBeGreaterThan(10);
+    expect(tally['refusals']).toBeGreaterThan(REFUSALS_MIN);
     expect(tally['logLosses']).toBeGreaterThan(5);
     expect(tally['older']).toBeGreaterThan(0);
     expect(refused).toEqual([]);
-  }, 60_000);
+  }, 180_000);
 
   test('of a device with many places damaged at once', async () => {
     const plans: (RepairPlan | undefined)[] = [];
