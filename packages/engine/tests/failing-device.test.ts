@@ -158,8 +158,12 @@ describe('a sector that cannot be read', () => {
       const sectors = writtenBlocks(aged.medium).filter(
         (block) => blockKindOf(aged.medium, block, aged.area) === kind,
       );
-      for (let at = 0; at < sectors.length; at += SECTOR_STRIDE) {
-        const { failedCount, damagedTableCount } = await failReads(aged, sectors[at] ?? 0);
+      // Most lie where nobody reads any more: if none of the few is met, one of the others must be.
+      const few = sectors.filter((_, at) => at % SECTOR_STRIDE === 0);
+      const others = sectors.filter((_, at) => at % SECTOR_STRIDE !== 0);
+      for (const [tried, sector] of [...few, ...others].entries()) {
+        if (tried >= few.length && met[name] > 0) break;
+        const { failedCount, damagedTableCount } = await failReads(aged, sector);
         if (name === 'log' || damagedTableCount > 0) met[name] += failedCount;
       }
     }

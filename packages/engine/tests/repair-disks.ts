@@ -1,11 +1,11 @@
 /** Disks that are to be repaired, and what came of many repairs. */
 import { equalBytes } from '@dozo/base';
 import type { SimulatedMedium } from '@dozo/simulator';
-import type { RepairPlan } from '../src/index.ts';
+import type { Engine, RepairPlan } from '../src/index.ts';
 import { FaultLife } from './fault-life.ts';
 import { contentOf } from './repair-run.ts';
 import type { Content } from './repair-run.ts';
-import { BLOCK_BYTES, writtenBlocks } from './rot-run.ts';
+import { BLOCK_BYTES, drawDisk, writtenBlocks } from './rot-run.ts';
 
 /** Where what lies on the disks of {@link FaultLife} with segments of their default size. */
 export const AREA = { ringOffset: 65_536, areaOffset: 102_400, strideBytes: 49_152 };
@@ -20,8 +20,25 @@ export interface CutOffDisk {
   readonly blocks: readonly number[];
 }
 
-/** A disk whose engine was cut off with much of its log not in tables, and what is on it. */
-export async function cutOffDisk(seed: string): Promise<CutOffDisk> {
+/**
+ * A memtable that takes all that the tests here write on a disk, many times over: each close of the engine
+ * makes one table of it, and two of these are far from being merged.
+ */
+export const ROOMY_MEMTABLE_BYTES = 65_536;
+
+/** How many runs of tables each level has. */
+export function runCountsOf(engine: Engine): number[] | undefined {
+  return engine.stats().tree?.levels.map(({ runCount }) => runCount);
+}
+
+/**
+ * A disk whose engine was cut off with much of its log not in tables, and what is on it: see {@link drawDisk}.
+ */
+export function cutOffDisk(seed: string): Promise<CutOffDisk> {
+  return drawDisk(seed, cutOff);
+}
+
+async function cutOff(seed: string): Promise<CutOffDisk> {
   const life = new FaultLife({ seed, keyCount: 120, segmentCount: 16, putShare: 0.85 });
   const medium = await life.format();
   const first = await life.open(medium);

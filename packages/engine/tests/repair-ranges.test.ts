@@ -3,7 +3,7 @@ import { binaryStringOf, bytesOfBinaryString } from '@dozo/base';
 import type { SimulatedMedium } from '@dozo/simulator';
 import { expect, test } from 'vitest';
 import { FaultLife, blockKindOf } from './fault-life.ts';
-import { AREA } from './repair-disks.ts';
+import { AREA, ROOMY_MEMTABLE_BYTES, runCountsOf } from './repair-disks.ts';
 import { contentOf, repairAndCheck } from './repair-run.ts';
 import type { Content } from './repair-run.ts';
 import { writtenBlocks } from './rot-run.ts';
@@ -15,7 +15,7 @@ const TO = 'key 60 and up to here';
 async function diskWithRange(
   where: 'log' | 'table',
 ): Promise<{ readonly medium: SimulatedMedium; readonly before: Content }> {
-  const life = new FaultLife({ seed: `range in ${where}`, memtableBytes: 4096 });
+  const life = new FaultLife({ seed: `range in ${where}`, memtableBytes: ROOMY_MEMTABLE_BYTES });
   const medium = await life.format();
   const first = await life.open(medium);
   const keys = Array.from({ length: 90 }, (_, index) => bytesOfBinaryString(`key ${10 + index}`));
@@ -35,6 +35,8 @@ async function diskWithRange(
   // Behind it, so that it is not the last group, and inside of it, which hides nothing of it.
   for (const key of ['key 25', 'zz 1', 'zz 2']) await put(key);
   if (where === 'table') await engine.close();
+  // The range delete, where it is in a table, stands above the run of what it deletes.
+  expect(runCountsOf(engine)?.[0]).toBe(where === 'table' ? 2 : 1);
   device.halt();
   return { medium, before: await contentOf(medium) };
 }

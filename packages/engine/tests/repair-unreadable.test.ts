@@ -6,6 +6,7 @@ import { openRing } from '../src/open-engine.ts';
 import { readSuperblock } from '../src/read-superblock.ts';
 import { FaultLife, blockKindOf } from './fault-life.ts';
 import { AREA, cutOffDisk, tallyOf } from './repair-disks.ts';
+import type { CutOffDisk } from './repair-disks.ts';
 import { breakBlocks, contentOf, forkOf, handleOn, repairAndCheck } from './repair-run.ts';
 import { BLOCK_BYTES, writtenBlocks } from './rot-run.ts';
 
@@ -30,19 +31,34 @@ test('a block that cannot be read, of whatever kind, costs what stood in it', as
   expect(pages['older']).toBeGreaterThan(0);
 }, 60_000);
 
+/** Disks that are drawn until the log of one of them has reserved a segment that it has not begun. */
+const DISKS_MAX = 20;
+
+interface DiskWithFreeSegments extends CutOffDisk {
+  /** Where the segments begin in which the log would go on, and in which it is not yet. */
+  readonly free: readonly number[];
+}
+
+async function diskWithFreeSegments(seed: string): Promise<DiskWithFreeSegments> {
+  for (let draw = 0; draw < DISKS_MAX; draw++) {
+    const disk = await cutOffDisk(`${seed} ${draw}`);
+    const { device } = handleOn(disk.medium.fork());
+    const { ring } = await openRing(device, await readSuperblock(device));
+    const { logEnd, reservation = [] } = ring.newestWithCheckpoint ?? {};
+    // Not those that tables are written to.
+    const free = reservation
+      .filter((segment) => segment !== logEnd?.segment)
+      .map((segment) => AREA.areaOffset + segment * AREA.strideBytes)
+      .filter((start) => !blockKindOf(disk.medium, start, AREA).endsWith('DOZOTAB1'));
+    if (free.length > 0) return { ...disk, free };
+  }
+  throw new Error(`of ${DISKS_MAX} disks, none has a segment that its log has not begun`);
+}
+
 test('where a segment that the log has not begun cannot be read, opening goes on', async () => {
-  const { medium, before } = await cutOffDisk('unreadable');
-  const { device } = handleOn(medium.fork());
-  const { ring } = await openRing(device, await readSuperblock(device));
-  const { logEnd, reservation = [] } = ring.newestWithCheckpoint ?? {};
-  const startOf = (segment: number): number => AREA.areaOffset + segment * AREA.strideBytes;
-  // Not those that tables are written to.
-  const free = reservation
-    .filter((segment) => segment !== logEnd?.segment)
-    .filter((segment) => !blockKindOf(medium, startOf(segment), AREA).endsWith('DOZOTAB1'));
+  const { medium, before, free } = await diskWithFreeSegments('unreadable');
   expect(free.length).toBeGreaterThan(0);
-  for (const segment of free) {
-    const start = startOf(segment);
+  for (const start of free) {
     for (const block of [start, start + BLOCK_BYTES]) {
       const fork = medium.fork();
       breakBlocks(fork, [block]);

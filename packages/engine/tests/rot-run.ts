@@ -2,7 +2,8 @@
 import { expect } from 'vitest';
 import { SimulatedClock, SimulatedDevice } from '@dozo/simulator';
 import type { SimulatedMedium } from '@dozo/simulator';
-import { inspectDevice } from '../src/index.ts';
+import { inspectDevice, readManifestOf } from '../src/index.ts';
+import { GROUP_HEADER_BYTES } from '../src/group.ts';
 import type { TestSwitches } from '../src/test-switches.ts';
 import { FaultLife } from './fault-life.ts';
 
@@ -15,11 +16,51 @@ export interface Area {
   readonly strideBytes: number;
 }
 
-/** A disk on which all kinds of structures are, with much that lives. */
-export async function agedLife(
+/** Disks that are drawn at most until one of them has what is wanted; about three of four do. */
+const DISKS_MAX = 20;
+
+/**
+ * The first disk that has a group of pages which the next opening needs, of those that are made with this seed
+ * and others that follow from it. Where the pages of the newest checkpoint share a group with a batch, damage
+ * of them is nobody's that looks for blocks of pages.
+ */
+export async function drawDisk<Disk extends { readonly medium: SimulatedMedium }>(
   seed: string,
-  switches: TestSwitches = {},
-): Promise<{ readonly life: FaultLife; readonly medium: SimulatedMedium; readonly area: Area }> {
+  make: (seed: string) => Promise<Disk>,
+): Promise<Disk> {
+  for (let draw = 0; draw < DISKS_MAX; draw++) {
+    const disk = await make(draw === 0 ? seed : `${seed}/draw ${draw}`);
+    if ((await livePageGroups(disk.medium)).length > 0) return disk;
+  }
+  throw new Error(`of ${DISKS_MAX} disks, none has a group of pages that is needed`);
+}
+
+/** Offsets of the groups that begin with a page of the newest checkpoint. */
+export async function livePageGroups(medium: SimulatedMedium): Promise<number[]> {
+  const clock = new SimulatedClock({ seed: 'pages' });
+  const device = new SimulatedDevice(medium, { clock, seed: 'pages', access: 'read-only' });
+  const { superblock, ring } = await inspectDevice(device);
+  const from = ring.newestWithCheckpoint;
+  const manifest = from === undefined ? undefined : await readManifestOf(device, superblock, from);
+  const { segmentAreaOffset, segmentStrideBytes } = superblock.geometry;
+  return (manifest?.pages ?? [])
+    .map(({ segment, offset }) => segmentAreaOffset + segment * segmentStrideBytes + offset)
+    .filter((offset) => offset % BLOCK_BYTES === GROUP_HEADER_BYTES)
+    .map((offset) => offset - GROUP_HEADER_BYTES);
+}
+
+interface AgedLife {
+  readonly life: FaultLife;
+  readonly medium: SimulatedMedium;
+  readonly area: Area;
+}
+
+/** A disk on which all kinds of structures are, with much that lives: see {@link drawDisk}. */
+export function agedLife(seed: string, switches: TestSwitches = {}): Promise<AgedLife> {
+  return drawDisk(seed, (drawn) => age(drawn, switches));
+}
+
+async function age(seed: string, switches: TestSwitches): Promise<AgedLife> {
   const life = new FaultLife({ seed, switches, keyCount: 220, segmentCount: 20, putShare: 0.9 });
   const medium = await life.format();
   const { engine, device } = await life.open(medium);
