@@ -4,6 +4,8 @@ import { expect, test } from 'vitest';
 import type { RepairPlan } from '../src/index.ts';
 import { openRing } from '../src/open-engine.ts';
 import { readSuperblock } from '../src/read-superblock.ts';
+import { recover } from '../src/recovery.ts';
+import type { RecoveredEnd } from '../src/fences.ts';
 import { FaultLife, blockKindOf } from './fault-life.ts';
 import { AREA, cutOffDisk, tallyOf } from './repair-disks.ts';
 import type { CutOffDisk } from './repair-disks.ts';
@@ -43,11 +45,19 @@ async function diskWithFreeSegments(seed: string): Promise<DiskWithFreeSegments>
   for (let draw = 0; draw < DISKS_MAX; draw++) {
     const disk = await cutOffDisk(`${seed} ${draw}`);
     const { device } = handleOn(disk.medium.fork());
-    const { ring } = await openRing(device, await readSuperblock(device));
-    const { logEnd, reservation = [] } = ring.newestWithCheckpoint ?? {};
+    const superblock = await readSuperblock(device);
+    const { ring } = await openRing(device, superblock);
+    const from = ring.newestWithCheckpoint;
+    // The log may be further than the slot says.
+    const ends: (number | undefined)[] = [from?.logEnd?.segment];
+    const setFences = (_: unknown, end: RecoveredEnd | undefined): [] => {
+      ends.push(end?.segment);
+      return [];
+    };
+    await recover(device, superblock, { from, setFences });
     // Not those that tables are written to.
-    const free = reservation
-      .filter((segment) => segment !== logEnd?.segment)
+    const free = (from?.reservation ?? [])
+      .filter((segment) => !ends.includes(segment))
       .map((segment) => AREA.areaOffset + segment * AREA.strideBytes)
       .filter((start) => !blockKindOf(disk.medium, start, AREA).endsWith('DOZOTAB1'));
     if (free.length > 0) return { ...disk, free };
