@@ -278,11 +278,14 @@ export class TreeKeeper implements TreeWork {
     await this.#options.space.endOrWaiting(this.#flush);
   }
 
-  /** Flushes what is in memory, and resolves when it is part of the tree. */
+  /**
+   * Flushes what is in memory, and resolves when it is part of the tree, or when a flush waits for others to
+   * free a segment: on a full device nobody may ever do so.
+   */
   async flush(): Promise<void> {
-    await this.#flush;
+    await this.#flushOrStuck();
     this.requestFlush();
-    await this.#flush;
+    await this.#flushOrStuck();
   }
 
   /** Throws once this has been ended: nobody wants what is being made any more. */
@@ -317,8 +320,11 @@ export class TreeKeeper implements TreeWork {
   /** How full the active memtable is, or the log that is replayed into it. */
   #fullShare(): number {
     const { catalog, log, settings } = this.#options;
+    const { memtable } = catalog.active;
+    // Then the log holds checkpoints alone. A flush is followed by another one, which may be as long again.
+    if (memtable.isEmpty) return 0;
     return Math.max(
-      catalog.active.memtable.sizeBytes / settings.memtableBytes,
+      memtable.sizeBytes / settings.memtableBytes,
       (log.appendedBytes - this.#logBytesAtRotation) / settings.replayBytes,
     );
   }
