@@ -144,7 +144,7 @@ class ModelRun {
     this.#options = options;
     this.#random = new SeededRandom(`model/${options.seed}`);
     this.#compute = new DrawnCompute(options.seed);
-    this.#shape = drawShape(this.#random, this.#compute.isInline);
+    this.#shape = drawShape(this.#random);
     const names = drawKeys(this.#random, this.#shape.keyCount);
     this.#map = new VersionedMap(names, names.map(keyBytesOf), new ValueMaker(this.#random));
   }
@@ -229,7 +229,7 @@ class ModelRun {
   }
 
   get #areDeletesTaken(): boolean {
-    return this.#compute.isInline || this.#shape.segmentPayloadBytes >= DELETES_PAYLOAD_BYTES_MIN;
+    return this.#shape.segmentPayloadBytes >= DELETES_PAYLOAD_BYTES_MIN;
   }
 
   #changes(): Change[] {

@@ -19,21 +19,15 @@ export interface Shape extends TreeSizes {
 /** What a key and its value take on average, and a little more. */
 const ROW_BYTES = 1200;
 
-/** Payload of a segment, in KiB, where merges are inline. */
-const PAYLOADS_INLINE = [32, 32, 64];
-/** The same where they are on threads: half of the disks are as `space.ts` wants them for deletes. */
-const PAYLOADS_ON_THREADS = [32, 64, 128, 128];
+/** Payload of a segment, in KiB: half of the disks are as `space.ts` wants them for deletes. */
+const PAYLOADS = [32, 64, 128, 128];
 
-/**
- * From this payload on deletes are taken on a full disk whatever is under way: see `space.ts`. On smaller
- * segments a checkpoint takes much of one; there it is true of merges that are done at once.
- */
+/** From this payload on deletes are taken on a full disk: see `space.ts`. A checkpoint takes much of a smaller segment. */
 export const DELETES_PAYLOAD_BYTES_MIN = 128 * KIB;
 
 /** A disk so small that a few thousand operations overwrite it many times. */
-export function drawShape(random: SeededRandom, isInline: boolean): Shape {
-  const payloads = isInline ? PAYLOADS_INLINE : PAYLOADS_ON_THREADS;
-  const segmentPayloadBytes = random.pick(payloads) * KIB;
+export function drawShape(random: SeededRandom): Shape {
+  const segmentPayloadBytes = random.pick(PAYLOADS) * KIB;
   const segmentCount = 14 + random.below(18);
   const fill = random.pick([0.2, 0.5, 0.8, 1]);
   const keyCount = 20 + Math.floor((segmentCount * segmentPayloadBytes * fill) / ROW_BYTES);
