@@ -31,6 +31,9 @@ import {
 } from './writer-protocol.ts';
 
 const STDOUT = 1;
+/** How long a full pipe is left alone before the next try. */
+const PIPE_FULL_MS = 1;
+const SLEEPER = new Int32Array(new SharedArrayBuffer(4));
 const EXIT_ENDED = 1;
 const ENDS = ['ENGINE_FAILED', 'ENGINE_FENCED', 'ENGINE_CLAIM_LOST', 'ENGINE_CLOSED'];
 /** Nothing was written, and the engine goes on. */
@@ -46,7 +49,16 @@ let workers: Promise<unknown> = Promise.resolve();
 function tell(line: WriterLine): void {
   // Not through `process.stdout`, which keeps what a full pipe does not take: what was told is told,
   // whatever happens to this process next.
-  writeSync(STDOUT, `${JSON.stringify(line)}\n`);
+  let left = Buffer.from(`${JSON.stringify(line)}\n`);
+  while (left.length > 0) {
+    try {
+      left = left.subarray(writeSync(STDOUT, left));
+    } catch (error) {
+      // Whoever starts a thread makes the pipe one that does not wait.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      Atomics.wait(SLEEPER, 0, 0, PIPE_FULL_MS);
+    }
+  }
 }
 
 async function open(): Promise<Engine> {
