@@ -99,6 +99,8 @@ export class Maintenance {
   /** Segments that were walked to their end and still count live bytes, and `Catalog.generation` then. */
   readonly #emptied = new Map<number, number>();
   #fruitlessCount = 0;
+  /** What had died and been moved when something worth the while died last. */
+  #moves = { diedBytes: 0, movedBytes: 0 };
   /** What had died when emptying segments turned out to gain nothing. */
   #fruitlessDiedBytes = Number.NEGATIVE_INFINITY;
 
@@ -230,6 +232,7 @@ export class Maintenance {
     const { catalog, geometry, tree } = this.#options;
     // What is under way may free as much as is needed.
     if (!this.#isSpaceLow() || tree.isBusy) return;
+    if (this.#isEndless()) return;
     const { segments } = catalog;
     const capacityBytes = segmentCapacityOf(geometry);
     const victim = this.#emptiest();
@@ -343,6 +346,19 @@ export class Maintenance {
     const { catalog, geometry } = this.#options;
     const diedBytes = catalog.diedBytes - this.#fruitlessDiedBytes;
     return diedBytes < geometry.segmentPayloadBytes * GAIN_MIN;
+  }
+
+  /**
+   * Whether as much as the device holds was moved while next to nothing died. What the moves free goes into
+   * their own flushes and checkpoints then, and would for ever: it takes more deaths to gain anything.
+   */
+  #isEndless(): boolean {
+    const { catalog, counters, geometry } = this.#options;
+    const { segmentCount, segmentPayloadBytes } = geometry;
+    if (catalog.diedBytes - this.#moves.diedBytes >= segmentPayloadBytes * GAIN_MIN) {
+      this.#moves = { diedBytes: catalog.diedBytes, movedBytes: counters.bytesMoved };
+    }
+    return counters.bytesMoved - this.#moves.movedBytes > segmentCount * segmentPayloadBytes;
   }
 }
 
