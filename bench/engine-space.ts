@@ -3,7 +3,7 @@
  * latency over time.
  *
  *     npm run bench:engine-space [-- --turns 1 --size-mib 12288 --fills 0.7,0.85]
- *     npm run bench:engine-space -- --turns 50 --size-mib 2752 --segment-mib 16
+ *     npm run bench:engine-space -- --turns 50 --size-mib 3200 --segment-mib 16
  *
  * Each run is a process of its own, with merges on a worker and bounded memory as `dozo up` has them, on a
  * device file that was written over once. It fills the device to 70 or 85 % of the payload of all its
