@@ -54,11 +54,15 @@ export class Admission {
   /** What another put may be charged with and is certainly taken. */
   availableBytes(load: QueueLoad): number {
     const { catalog, geometry } = this.#options;
-    const { segments } = catalog;
-    const { quarantinedLiveBytes, quarantinedCount } = segments;
-    const lostBytes = packingLossOf(geometry, segments);
-    const usedBytes = catalog.usedBytes - quarantinedLiveBytes + lostBytes + load.chargeBytes;
-    return Math.max(0, usableBytesOf(geometry, quarantinedCount) - usedBytes);
+    return Math.max(0, this.#roomBytes(load) - packingLossOf(geometry, catalog.segments));
+  }
+
+  /** The same as if full segments left nothing empty at their ends; may be negative. */
+  #roomBytes(load: QueueLoad): number {
+    const { catalog, geometry } = this.#options;
+    const { quarantinedLiveBytes, quarantinedCount } = catalog.segments;
+    const usedBytes = catalog.usedBytes - quarantinedLiveBytes + load.chargeBytes;
+    return usableBytesOf(geometry, quarantinedCount) - usedBytes;
   }
 
   /**
@@ -91,6 +95,9 @@ export class Admission {
   /** How urgent space is to a batch; `undefined` when that takes a look at what it replaces. */
   spaceClassOf({ chargeBytes }: CheckedBatch, load: QueueLoad): SpaceClass | undefined {
     if (chargeBytes === 0) return 'shrink';
+    // What is lost at the ends of segments is at most what lives in them; to know it takes a look at each.
+    const { liveLogBytes } = this.#options.catalog;
+    if (chargeBytes <= this.#roomBytes(load) - liveLogBytes) return 'grow';
     return chargeBytes <= this.availableBytes(load) ? 'grow' : undefined;
   }
 
