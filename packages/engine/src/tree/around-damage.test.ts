@@ -1,36 +1,17 @@
 import { SeededRandom } from '@dozo/base';
 import { describe, expect, test } from 'vitest';
 import { DamagedTables } from '../damaged-tables.ts';
+import { table, versionOf } from '../../tests/table-stubs.ts';
 import type { TableMeta } from '../table/table-meta.ts';
 import { PickerAroundDamage } from './around-damage.ts';
 import { compactionSettingsOf } from './compaction-picker.ts';
 import type { Compaction } from './compaction-picker.ts';
 import { LEVEL_LAST, Version } from './version.ts';
-import type { Run } from './version.ts';
 
-const PLACE = { offset: 0, sizeBytes: 1 };
 const ROWS_MAX = 8;
 const ROW_BYTES = 10;
 /** A job from level 0 takes 32 tables, any other 16; level 0 is due from 320 bytes or 12 runs on. */
 const SETTINGS = compactionSettingsOf(ROWS_MAX * ROW_BYTES, ROWS_MAX * ROW_BYTES);
-
-let tableNumber = 0;
-
-function table(smallest: string, end: string, changes: Partial<TableMeta> = {}): TableMeta {
-  return {
-    ...{ number: ++tableNumber, segment: 0, ordinal: 0, offset: 0, seed: 0, sizeBytes: 100 },
-    ...{ filter: PLACE, ranges: undefined, index: PLACE, entryCount: 1, deleteCount: 0 },
-    ...{ pointerCount: 0, rangeCount: 0, dataBytes: 0, lsnMax: 0, smallest, end },
-    ...changes,
-  };
-}
-
-function versionOf(levels: Record<number, Run[]>): Version {
-  return Version.of(
-    1,
-    Array.from({ length: LEVEL_LAST + 1 }, (_, level) => levels[level] ?? []),
-  );
-}
 
 function damagedOf(...tables: readonly TableMeta[]): DamagedTables {
   const damaged = new DamagedTables();

@@ -1,35 +1,15 @@
 import { SeededRandom } from '@dozo/base';
 import { expect, test } from 'vitest';
 import { ROW_BYTES, TablesInMemory } from '../../tests/tables-in-memory.ts';
+import { table, versionOf } from '../../tests/table-stubs.ts';
 import { flushCuts, outputCuts } from './compaction-cuts.ts';
 import { CompactionPicker, compactionSettingsOf, levelTargets } from './compaction-picker.ts';
 import type { Compaction, CompactionSettings } from './compaction-picker.ts';
-import type { TableMeta } from '../table/table-meta.ts';
 import { TreeEntry } from './tree-entry.ts';
 import { LEVEL_LAST, Version } from './version.ts';
 import type { Run } from './version.ts';
 
-const PLACE = { offset: 0, sizeBytes: 1 };
 const SETTINGS = compactionSettingsOf(100, 400);
-
-let tableNumber = 0;
-
-function table(smallest: string, end: string, changes: Partial<TableMeta> = {}): TableMeta {
-  return {
-    ...{ number: ++tableNumber, segment: 0, ordinal: 0, offset: 0, seed: 0, sizeBytes: 100 },
-    ...{ filter: PLACE, ranges: undefined, index: PLACE, entryCount: 1, deleteCount: 0 },
-    ...{ pointerCount: 0, rangeCount: 0, dataBytes: 0, lsnMax: 0, smallest, end },
-    ...changes,
-  };
-}
-
-/** Levels by their numbers; the others are empty. */
-function versionOf(levels: Record<number, Run[]>): Version {
-  return Version.of(
-    1,
-    Array.from({ length: LEVEL_LAST + 1 }, (_, level) => levels[level] ?? []),
-  );
-}
 
 function pick(version: Version, changes: Partial<CompactionSettings> = {}): Compaction | undefined {
   return new CompactionPicker({ ...SETTINGS, ...changes }).pick(version);
