@@ -13,7 +13,8 @@ const STDOUT = 1;
 const LOAD_BATCH = 1000;
 const LOAD_WRITERS = 4;
 const READERS = 16;
-const REUSED_VALUE_BYTES = 64 * 1024;
+/** Making a value of this length costs more than some stores need to write it: each writer has one. */
+const REUSED_VALUE_BYTES = 4096;
 const DIE_BATCH = 100;
 /** Two memtables of entries of 140 bytes: the most that a start of ours replays. */
 const DIE_COUNT = 250_000;
@@ -87,7 +88,6 @@ async function putMany(
   let next = first;
   const end = first + count;
   const write = async (): Promise<void> => {
-    // A long value that is made anew each time costs more than some stores need to write it.
     const isReused = job.valueBytes >= REUSED_VALUE_BYTES && batchSize === 1;
     const own = isReused ? entries.entry(first).value : undefined;
     while (next < end) {
