@@ -99,8 +99,8 @@ export class Maintenance {
   /** Segments that were walked to their end and still count live bytes, and `Catalog.generation` then. */
   readonly #emptied = new Map<number, number>();
   #fruitlessCount = 0;
-  /** What had died and been moved when something worth the while died last. */
-  #moves = { diedBytes: 0, movedBytes: 0 };
+  /** What had been written or died, and what had been moved, when that was worth the while last. */
+  #moves = { causeBytes: 0, movedBytes: 0 };
   /** What had died when emptying segments turned out to gain nothing. */
   #fruitlessDiedBytes = Number.NEGATIVE_INFINITY;
 
@@ -349,14 +349,16 @@ export class Maintenance {
   }
 
   /**
-   * Whether as much as the device holds was moved while next to nothing died. What the moves free goes into
-   * their own flushes and checkpoints then, and would for ever: it takes more deaths to gain anything.
+   * Whether as much as the device holds was moved while next to nothing was written or died. What the moves
+   * free goes into their own flushes and checkpoints then, and would for ever. What is written counts: the log
+   * of short values is dead once they are in tables, and nobody tells of its death.
    */
   #isEndless(): boolean {
     const { catalog, counters, geometry } = this.#options;
     const { segmentCount, segmentPayloadBytes } = geometry;
-    if (catalog.diedBytes - this.#moves.diedBytes >= segmentPayloadBytes * GAIN_MIN) {
-      this.#moves = { diedBytes: catalog.diedBytes, movedBytes: counters.bytesMoved };
+    const causeBytes = catalog.diedBytes + counters.bytesAccepted;
+    if (causeBytes - this.#moves.causeBytes >= segmentPayloadBytes * GAIN_MIN) {
+      this.#moves = { causeBytes, movedBytes: counters.bytesMoved };
     }
     return counters.bytesMoved - this.#moves.movedBytes > segmentCount * segmentPayloadBytes;
   }
