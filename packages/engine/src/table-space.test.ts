@@ -67,3 +67,77 @@ describe('waiting for work that may have to wait for a segment', () => {
     await expect(write).rejects.toMatchObject({ code: 'DEVICE_FULL' });
   });
 });
+
+/** A place for empty tables, each in a segment of its own, on a device that nobody asks for anything. */
+function newSpace(segmentCount: number): {
+  readonly space: TableSpace;
+  readonly placedCount: () => number;
+  readonly confirm: () => void;
+  readonly leave: (count: number) => void;
+} {
+  let availableCount = segmentCount;
+  let isConfirmed = false;
+  let placedCount = 0;
+  const options = {
+    catalog: {
+      segments: {
+        get availableCount(): number {
+          return availableCount;
+        },
+        addTable: () => {
+          placedCount++;
+        },
+      },
+    },
+    superblock: { geometry: { segmentStrideBytes: 0 } },
+    log: {
+      takeTableSegment: () => {
+        if (!isConfirmed) return undefined;
+        availableCount--;
+        return 0;
+      },
+      // What lay there is dead already: it is free at once, and somebody is told.
+      closeTableSegment: () => {
+        availableCount++;
+        space.look();
+      },
+    },
+    assertServing: () => undefined,
+    onWait: () => undefined,
+    device: { path: 'test' },
+  } as unknown as TableSpaceOptions;
+  const space = new TableSpace(options);
+  return {
+    space,
+    placedCount: () => placedCount,
+    confirm: () => {
+      isConfirmed = true;
+      space.look();
+    },
+    leave: (count) => {
+      availableCount = count;
+      space.look();
+    },
+  };
+}
+
+test('a table begins to wait when what was there for it has gone to others', async () => {
+  const { space, leave } = newSpace(2);
+  const write = writeTable(space);
+  const waiting = space.endOrWaiting(new Promise<void>(() => undefined));
+  expect(space.isWaiting).toBe(false);
+  leave(1);
+  expect(space.isWaiting).toBe(true);
+  await waiting;
+  space.giveUp();
+  await expect(write).rejects.toMatchObject({ code: 'DEVICE_FULL' });
+});
+
+test('a table gets one place where the segment before is free as soon as it is left', async () => {
+  const { space, placedCount, confirm } = newSpace(9);
+  const writes = [writeTable(space), writeTable(space)];
+  confirm();
+  await Promise.all(writes);
+  await writeTable(space);
+  expect(placedCount()).toBe(3);
+});

@@ -70,6 +70,7 @@ export class TableSpace {
   #open: OpenSegment | undefined;
   /** Tables that wait for a segment; those that are patient first. At most one for each line of work. */
   #requests: Request[] = [];
+  #isLooking = false;
   /** Who wants to know when a table begins to wait. */
   readonly #watchers = new Set<() => void>();
 
@@ -97,7 +98,6 @@ export class TableSpace {
       else this.#requests.push(request);
       this.look();
       if (!this.#requests.includes(request)) return;
-      if (this.isWaiting) for (const tell of this.#watchers) tell();
       this.#options.onWait();
     });
     const { segment, ordinal } = target;
@@ -109,6 +109,9 @@ export class TableSpace {
 
   /** Segments have become free or confirmed, or the engine ends: gives places as far as there are any. */
   look(): void {
+    // A segment that is left for the next may be free at once, which comes here while a table is given its place.
+    if (this.#isLooking) return;
+    this.#isLooking = true;
     let request = this.#requests[0];
     while (request !== undefined) {
       try {
@@ -122,8 +125,12 @@ export class TableSpace {
       this.#requests.shift();
       request = this.#requests[0];
     }
+    this.#isLooking = false;
+    if (request === undefined) return;
+    // What was there when it came may have gone to others.
+    this.#tellIfWaiting();
     // The slot may have to be written before there are more.
-    if (request !== undefined) this.#options.onWait();
+    this.#options.onWait();
   }
 
   /** Ends the waits of tables that are not patient. Returns whether there were any. */
@@ -169,6 +176,10 @@ export class TableSpace {
     } finally {
       this.#watchers.delete(tell);
     }
+  }
+
+  #tellIfWaiting(): void {
+    if (this.isWaiting) for (const tell of this.#watchers) tell();
   }
 
   /** A place for a table; `undefined` when there is no segment for it now. */
