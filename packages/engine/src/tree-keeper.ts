@@ -85,6 +85,8 @@ export class TreeKeeper implements TreeWork {
   #gatherBytesMax: number;
   #isFlushWanted = false;
   #isSpaceWanted = false;
+  /** There will be a look after this turn. */
+  #isLookDue = false;
   #moveWanted: number | undefined;
   #wantedSegmentCount = 0;
   /** With so many segments available a compaction was begun that did not have room, and was given up. */
@@ -198,7 +200,13 @@ export class TreeKeeper implements TreeWork {
   /** There may be more segments for tables. */
   lookForSegments(): void {
     this.#options.space.look();
-    if (this.#isSpaceWanted) this.look();
+    if (!this.#isSpaceWanted || this.#isLookDue) return;
+    // Not in this turn: it may be in the middle of a group, all of which belongs into one memtable.
+    this.#isLookDue = true;
+    queueMicrotask(() => {
+      this.#isLookDue = false;
+      this.look();
+    });
   }
 
   /** Resolves when some work has ended; `undefined` when none is under way that can go on. */
