@@ -1,16 +1,22 @@
 /**
  * Runs seeds of the engine's model test on a few threads, some of them twice.
  *
- *     npm run check:engine-model -- [SEEDS] [FIRST SEED] [THREADS] [OPERATIONS]
+ *     npm run check:engine-model -- [--event-loop] [SEEDS] [FIRST SEED] [THREADS] [OPERATIONS]
  *
  * A seed that fails is printed; `FIRST SEED` with one seed runs it again. The last line says how often what
  * was done: work in the background that never happened is a failure too.
+ *
+ * With `--event-loop` the simulated device, threads and clock answer from the event loop instead of between
+ * microtasks, as real ones do. An engine that goes round in microtasks until an answer comes is a failure then,
+ * with the place where it was seen; its thread is ended, and another one goes on with the next seed.
  */
 import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { missingWork } from '../packages/engine/tests/engine-features.ts';
+import { guardAgainstLivelock } from '../packages/engine/tests/model/livelock-guard.ts';
 import { runModel } from '../packages/engine/tests/model/model-run.ts';
-import type { ModelCounts } from '../packages/engine/tests/model/model-run.ts';
+import type { ModelCounts, ModelRunOptions } from '../packages/engine/tests/model/model-run.ts';
 
 /** Every so many seeds one is run again: it must do the same. */
 const REPEAT_EVERY = 50;
@@ -22,16 +28,20 @@ interface Share {
   readonly endSeed: number;
   readonly stride: number;
   readonly operationCount: number;
+  readonly isFromEventLoop: boolean;
 }
 
 interface SeedReport {
-  readonly counts: ModelCounts;
+  readonly seed: number;
+  /** Absent when the run could only be ended with its thread. */
+  readonly counts?: ModelCounts;
   readonly failures: readonly string[];
   readonly isRepeated: boolean;
 }
 
-async function runSeed(seed: number, operationCount: number): Promise<SeedReport> {
-  const { counts, violation } = await runModel({ seed, operationCount });
+async function runSeed(options: ModelRunOptions): Promise<SeedReport> {
+  const { seed } = options;
+  const { counts, violation } = await runModel(options);
   const failures = violation === undefined ? [] : [`seed ${seed}: ${violation}`];
   const missing = missingWork(counts);
   if (violation === undefined && missing.length > 0) {
@@ -39,16 +49,34 @@ async function runSeed(seed: number, operationCount: number): Promise<SeedReport
   }
   const isRepeated = seed % REPEAT_EVERY === 0;
   if (isRepeated) {
-    const again = await runModel({ seed, operationCount });
+    const again = await runModel(options);
     const isSame = JSON.stringify(again) === JSON.stringify({ counts, violation });
     if (!isSame) failures.push(`seed ${seed}: runs differently again`);
   }
-  return { counts, failures, isRepeated };
+  return { seed, counts, failures, isRepeated };
 }
 
 async function runShare(share: Share, report: (found: SeedReport) => void): Promise<void> {
-  for (let seed = share.firstSeed; seed < share.endSeed; seed += share.stride) {
-    report(await runSeed(seed, share.operationCount));
+  const { firstSeed, endSeed, stride, operationCount, isFromEventLoop } = share;
+  let seed = firstSeed;
+  const onLivelock = (problem: string): void => {
+    report({ seed, failures: [`seed ${seed}: ${problem}`], isRepeated: false });
+    process.exit(1);
+  };
+  const ways = isFromEventLoop ? { nextTurn: guardAgainstLivelock(onLivelock) } : {};
+  for (; seed < endSeed; seed += stride) report(await runSeed({ seed, operationCount, ...ways }));
+}
+
+/** Runs a share on one thread after the other: each but the last was ended by a livelock. */
+async function runOnThreads(share: Share, report: (found: SeedReport) => void): Promise<void> {
+  let firstSeed = share.firstSeed;
+  while (firstSeed < share.endSeed) {
+    const before = firstSeed;
+    await runOnThread({ ...share, firstSeed }, (found) => {
+      firstSeed = found.seed + share.stride;
+      report(found);
+    });
+    if (firstSeed === before) throw new Error(`The thread of seed ${before} has ended by itself.`);
   }
 }
 
@@ -64,8 +92,13 @@ function runOnThread(share: Share, report: (found: SeedReport) => void): Promise
 }
 
 async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    options: { 'event-loop': { type: 'boolean', default: false } },
+    allowPositionals: true,
+  });
+  const isFromEventLoop = values['event-loop'];
   const [seedCount = 1000, start = 1, threads = availableParallelism(), operationCount = 10_000] =
-    process.argv.slice(2).map(Number);
+    positionals.map(Number);
   const startMs = performance.now();
   const totals: Record<string, number> = {};
   let [runs, repeated, failureCount] = [0, 0, 0];
@@ -75,7 +108,7 @@ async function main(): Promise<void> {
     if (isRepeated) repeated++;
     failureCount += failures.length;
     for (const failure of failures) console.log(failure);
-    for (const [name, count] of Object.entries(counts as unknown as Record<string, number>)) {
+    for (const [name, count] of Object.entries({ ...counts } as Record<string, number>)) {
       totals[name] = (totals[name] ?? 0) + count;
     }
     if (runs % PROGRESS_EVERY === 0) {
@@ -84,8 +117,11 @@ async function main(): Promise<void> {
   };
   await Promise.all(
     Array.from({ length: threads }, (_, index) =>
-      runOnThread(
-        { firstSeed: start + index, endSeed: start + seedCount, stride: threads, operationCount },
+      runOnThreads(
+        {
+          ...{ firstSeed: start + index, endSeed: start + seedCount, stride: threads },
+          ...{ operationCount, isFromEventLoop },
+        },
         report,
       ),
     ),
@@ -95,7 +131,7 @@ async function main(): Promise<void> {
     .join(', ');
   console.log(`a seed on average: ${perSeed}`);
   console.log(
-    `${runs} seeds of ${operationCount} operations, ${repeated} run twice: ${failureCount} failures; ` +
+    `${runs} seeds of ${operationCount} operations${isFromEventLoop ? ' from the event loop' : ''}, ${repeated} run twice: ${failureCount} failures; ` +
       `${((performance.now() - startMs) / 1000).toFixed(0)} s on ${threads} threads, ` +
       `${perMinute().toFixed(0)} seeds a minute`,
   );

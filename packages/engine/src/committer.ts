@@ -530,6 +530,7 @@ export class Committer {
       if (!this.#mayBegin() && !keeper.giveUpWork()) this.#refuseHead();
       return;
     }
+    if (this.#options.switches.spinForSpace === true) return;
     // A table may wait for a segment that only the next write of the slot reserves.
     const woken = new Promise<void>((resolve) => {
       this.#wake = resolve;

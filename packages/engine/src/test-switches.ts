@@ -41,6 +41,8 @@ export interface TestSwitches {
   readonly settleTwice?: boolean;
   /** Use segments of tables again while snapshots still read there. */
   readonly freeTablesInUse?: boolean;
+  /** Look for space again at once, over and over, instead of waiting for what may bring some. */
+  readonly spinForSpace?: boolean;
   /** Never find out what entries of the memtables hide. */
   readonly skipSettle?: boolean;
   /** Use blocks of tables without checking them. */

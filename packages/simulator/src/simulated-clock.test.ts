@@ -70,4 +70,46 @@ describe('SimulatedClock', () => {
     expect(clock.wallMs()).toBe(500);
     expect(clock.monotonicMs()).toBe(0);
   });
+
+  it('completes nothing between microtasks when it is given turns of the event loop', async () => {
+    const turns: (() => void)[] = [];
+    const clock = new SimulatedClock({
+      seed: 1,
+      nextTurn: () => new Promise((resolve) => turns.push(resolve)),
+    });
+    const done: string[] = [];
+    clock.complete(1, () => done.push('first'));
+    clock.complete(1, () => done.push('second'), 1);
+    for (let turn = 1; turn <= 2; turn++) {
+      await microtasks(1000);
+      expect(done).toHaveLength(turn - 1);
+      expect(turns).toHaveLength(1);
+      turns.pop()?.();
+    }
+    await microtasks(10);
+    expect(done).toEqual(['first', 'second']);
+  });
+
+  it('moves time from the event loop too, one event in each turn', async () => {
+    let turnCount = 0;
+    const nextTurn = (): Promise<void> => {
+      turnCount++;
+      return new Promise((resolve) => {
+        setImmediate(resolve);
+      });
+    };
+    const clock = new SimulatedClock({ seed: 1, nextTurn });
+    const ran: number[] = [];
+    for (const delayMs of [30, 10, 20]) clock.startTimer(delayMs, () => ran.push(delayMs));
+    await clock.advance(25);
+    expect(ran).toEqual([10, 20]);
+    expect(turnCount).toBeGreaterThan(2);
+    await clock.runUntil(sleep(clock, 100));
+    expect(ran).toEqual([10, 20, 30]);
+    await expect(clock.runUntil(new Promise(() => undefined))).rejects.toThrow('Deadlock');
+  });
 });
+
+async function microtasks(count: number): Promise<void> {
+  for (let index = 0; index < count; index++) await Promise.resolve();
+}

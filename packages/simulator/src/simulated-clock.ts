@@ -10,6 +10,10 @@
  * Between two events the pump lets a random number of microtasks pass, so that the code under test is
  * sometimes slow and sometimes fast against its device. JavaScript's microtask order is itself
  * deterministic: same seed, same run.
+ *
+ * A real device answers from the event loop, which waits until no microtask is left. Code that goes round in
+ * microtasks until an answer comes therefore never gets one there, and always gets one here. With
+ * `nextTurn` events come from the event loop too, one in each turn of it, in an order that is seeded all the same.
  */
 import { assert, SeededRandom } from '@dozo/base';
 import type { Clock, Timer } from '@dozo/base';
@@ -32,12 +36,18 @@ export interface SimulatedClockOptions {
   readonly seed: string | number;
   /** Wall time at the start. Default: 2026-01-01 UTC. */
   readonly wallMs?: number;
+  /**
+   * Resolves in another turn of the event loop. Given, each event waits for one; nothing else in that loop may
+   * have a say in what the code under test does, or runs are not repeatable. Default: microtasks.
+   */
+  readonly nextTurn?: () => Promise<void>;
 }
 
 /** A {@link Clock} whose time moves only when something happens. */
 export class SimulatedClock implements Clock {
   readonly #random: SeededRandom;
   readonly #events = new EventQueue();
+  readonly #nextTurn: (() => Promise<void>) | undefined;
   #nowMs = 0;
   #wallOffsetMs: number;
   #sequence = 0;
@@ -47,6 +57,7 @@ export class SimulatedClock implements Clock {
   constructor(options: SimulatedClockOptions) {
     this.#random = new SeededRandom(options.seed).derive('clock');
     this.#wallOffsetMs = options.wallMs ?? 1_767_225_600_000;
+    this.#nextTurn = options.nextTurn;
   }
 
   wallMs(): number {
@@ -146,7 +157,13 @@ export class SimulatedClock implements Clock {
   #pump(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
-    this.#turn(this.#random.below(TURN_MICROTASKS_END));
+    this.#wait();
+  }
+
+  /** Lets the code under test run, and then goes on. */
+  #wait(): void {
+    if (this.#nextTurn === undefined) this.#turn(this.#random.below(TURN_MICROTASKS_END));
+    else void this.#nextTurn().then(() => this.#turn(0));
   }
 
   #turn(microtasksLeft: number): void {
@@ -160,7 +177,7 @@ export class SimulatedClock implements Clock {
         return;
       }
       // Even if a callback throws, the pump must go on for the others.
-      this.#turn(this.#random.below(TURN_MICROTASKS_END));
+      this.#wait();
       this.#runNext();
     });
   }
@@ -172,7 +189,9 @@ export class SimulatedClock implements Clock {
     if (!event.isCancelled) event.callback();
   }
 
+  /** So many microtasks, or all that there are. */
   async #microtasks(count: number): Promise<void> {
+    if (this.#nextTurn !== undefined) return this.#nextTurn();
     for (let index = 0; index < count; index++) await Promise.resolve();
   }
 }

@@ -31,6 +31,8 @@ export interface ModelRunOptions {
   /** Puts, deletes, gets, scans and so on. */
   readonly operationCount: number;
   readonly switches?: TestSwitches;
+  /** Given, device, threads and clock answer from the event loop: see `SimulatedClockOptions`. */
+  readonly nextTurn?: () => Promise<void>;
 }
 
 /** How often what was done. */
@@ -443,7 +445,7 @@ class ModelRun {
       const outcome = await Promise.race([this.#step(opened), crashed]);
       if (outcome === 'crashed') break;
     }
-    await microtasks(REST_MICROTASKS);
+    await (this.#options.nextTurn?.() ?? microtasks(REST_MICROTASKS));
     this.#count(opened);
     this.#snapshots = [];
     this.#walksHeld = 0;
@@ -510,8 +512,10 @@ class ModelRun {
     readonly clock: SimulatedClock;
     readonly random: SeededRandom;
   } {
+    const { nextTurn } = this.#options;
     const seed = `${this.#options.seed}/${name}/${this.#openCount++}`;
-    return { seed, clock: new SimulatedClock({ seed }), random: new SeededRandom(seed) };
+    const clock = new SimulatedClock({ seed, ...(nextTurn === undefined ? {} : { nextTurn }) });
+    return { seed, clock, random: new SeededRandom(seed) };
   }
 }
 
