@@ -15,8 +15,9 @@
  */
 import { assert, AssertionError } from '@dozo/base';
 import { Admission } from './admission.ts';
-import type { QueueLoad } from './admission.ts';
-import type { CheckedBatch, PreparedBatch } from './prepared-batch.ts';
+import { CommitQueue } from './commit-queue.ts';
+import type { QueuedBatch } from './commit-queue.ts';
+import type { CheckedBatch } from './prepared-batch.ts';
 import type { Catalog } from './catalog.ts';
 import { addPages, pagesBytesOf } from './checkpoint-writer.ts';
 import type { Counters } from './counters.ts';
@@ -54,11 +55,6 @@ export interface CommitterOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-interface QueuedBatch extends PreparedBatch {
-  readonly resolve: (lsn: Lsn) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 /** What changes in the tree when the group is durable. */
 interface Change {
   /** The key, or where a range delete begins. */
@@ -79,24 +75,13 @@ interface Group {
   hasStep: boolean;
 }
 
-/** Turns of the microtask queue without a new batch after which a group is formed. */
-const QUIET_TURNS = 4;
-/** Turns after which it is formed in any case. */
-const SETTLE_TURNS_MAX = 64;
-
 /** See the file comment. */
 export class Committer {
   readonly #options: CommitterOptions;
   readonly #admission: Admission;
-  #queue: QueuedBatch[] = [];
-  #queueHead = 0;
-  #queuedBytes = 0;
-  #queuedChargeBytes = 0;
-  #arrivalCount = 0;
-  /** Batches that wait for a look at the tree, before the queue. */
+  readonly #queue: CommitQueue;
+  /** Looks at the tree for batches that will be added to the queue. */
   #looking: Promise<void> = Promise.resolve();
-  #lookingCount = 0;
-  #lookingBytes = 0;
   #running: Promise<void> | undefined;
   /** Somebody has asked for a look since the last one began. */
   #isWanted = false;
@@ -114,6 +99,7 @@ export class Committer {
     const settle = (): Promise<void> => keeper.settle();
     const makeSpace = (): Promise<void> => keeper.makeSpace();
     this.#admission = new Admission({ ...options, settle, makeSpace, seed: log.seed });
+    this.#queue = new CommitQueue(this.#admission);
     this.#lastLsn = options.log.nextLsn - 1;
   }
 
@@ -123,7 +109,7 @@ export class Committer {
 
   /** What another put may be charged with. */
   get availableBytes(): number {
-    return this.#admission.availableBytes(this.#load);
+    return this.#admission.availableBytes(this.#queue.load);
   }
 
   /** See `Engine.apply`. */
@@ -132,26 +118,23 @@ export class Committer {
     if (batch.length === 0) return Promise.resolve(this.#lastLsn as Lsn);
     // What the executor throws rejects the promise.
     return new Promise((resolve, reject) => {
-      const load = this.#load;
+      const load = this.#queue.load;
       const checked = this.#admission.check(batch, load);
       const { keeper, path } = this.#options;
       if (checked.chargeBytes > 0 && keeper.isBlockedByDamage) {
         throw tablesDamaged(path, keeper.damagedTableCount);
       }
       // Whoever comes while others wait for a look at the tree waits behind them: the order stays.
-      const spaceClass =
-        this.#lookingCount > 0 ? undefined : this.#admission.spaceClassOf(checked, load);
+      const spaceClass = this.#queue.isLooking
+        ? undefined
+        : this.#admission.spaceClassOf(checked, load);
       if (spaceClass === undefined) this.#look(checked, resolve, reject);
       else this.#enqueue({ ...checked, spaceClass, isCredited: false, resolve, reject });
     });
   }
 
   #enqueue(batch: QueuedBatch): void {
-    this.#queue.push(batch);
-    this.#queuedBytes += batch.bytes;
-    this.#queuedChargeBytes += batch.chargeBytes;
-    this.#arrivalCount++;
-    this.#admission.enqueued(batch);
+    this.#queue.add(batch);
     if (this.#options.switches.acknowledgeBeforeWrite === true) batch.resolve(this.#lastLsn as Lsn);
     this.start();
   }
@@ -162,22 +145,20 @@ export class Committer {
     resolve: (lsn: Lsn) => void,
     reject: (error: unknown) => void,
   ): void {
-    this.#lookingCount++;
-    this.#lookingBytes += checked.bytes;
+    this.#queue.beginLook(checked);
     this.#looking = this.#looking.then(async () => {
       try {
-        const spaceClass = this.#admission.spaceClassOf(checked, this.#load);
+        const spaceClass = this.#admission.spaceClassOf(checked, this.#queue.load);
         const prepared =
           spaceClass === undefined
-            ? await this.#admission.lookForSpace(checked, () => this.#load)
+            ? await this.#admission.lookForSpace(checked, () => this.#queue.load)
             : { ...checked, spaceClass, isCredited: false };
         if (this.#failure !== undefined) throw this.#failure;
         this.#enqueue({ ...prepared, resolve, reject });
       } catch (error) {
         reject(error);
       } finally {
-        this.#lookingCount--;
-        this.#lookingBytes -= checked.bytes;
+        this.#queue.endLook(checked);
       }
     });
   }
@@ -192,7 +173,7 @@ export class Committer {
         this.#running = undefined;
         if (this.#failure !== undefined) return;
         // Something may have come between the last look and here.
-        if (this.#queueLength > 0 || this.#isWanted) this.start();
+        if (this.#queue.length > 0 || this.#isWanted) this.start();
       },
       (error: unknown) => {
         this.#running = undefined;
@@ -225,24 +206,12 @@ export class Committer {
     while (this.#running !== undefined) await this.#running;
   }
 
-  get #load(): QueueLoad {
-    return {
-      batchCount: this.#queueLength + this.#lookingCount,
-      bytes: this.#queuedBytes + this.#lookingBytes,
-      chargeBytes: this.#queuedChargeBytes,
-    };
-  }
-
-  get #queueLength(): number {
-    return this.#queue.length - this.#queueHead;
-  }
-
   async #run(): Promise<void> {
     const { log, maintenance } = this.#options;
     for (;;) {
       // With enough waiting, the device is put to work before the callers are let loose again:
       // checksums of what they bring next are computed while it writes.
-      if (this.#queuedBytes < EAGER_BYTES) await this.#settle();
+      if (this.#queue.bytes < EAGER_BYTES) await this.#queue.settle();
       if (this.#isOver()) return;
       this.#isWanted = false;
       if (log.isSlotDue) await log.updateSlot();
@@ -256,7 +225,7 @@ export class Committer {
       const group = this.#form();
       if (group === 'again') continue;
       if (group === undefined) {
-        if (this.#queueLength === 0) {
+        if (this.#queue.length === 0) {
           if (!log.isDiscardDue) return;
           await log.updateSlot();
           continue;
@@ -291,17 +260,6 @@ export class Committer {
     return this.#failure !== undefined;
   }
 
-  /** Lets everybody who was told of the last group come with what they do next. */
-  async #settle(): Promise<void> {
-    let quietTurns = 0;
-    let arrivalCount = this.#arrivalCount;
-    for (let turn = 0; turn < SETTLE_TURNS_MAX && quietTurns < QUIET_TURNS; turn++) {
-      await Promise.resolve();
-      quietTurns = this.#arrivalCount === arrivalCount ? quietTurns + 1 : 0;
-      arrivalCount = this.#arrivalCount;
-    }
-  }
-
   /**
    * Forms the next group; `undefined` when nothing can be written now, `again` when the step that
    * was ready has turned out to be void.
@@ -318,7 +276,7 @@ export class Committer {
       this.#addStep(group, step);
     }
     while (!this.#options.keeper.isStalled) {
-      const batch = this.#queue[this.#queueHead];
+      const batch = this.#queue.head;
       if (batch === undefined) break;
       if (isBegun) {
         if (!this.#mayWrite(batch.spaceClass)) break;
@@ -329,9 +287,9 @@ export class Committer {
       }
       isBegun = true;
       this.#addBatch(group, batch);
-      this.#queueHead++;
+      this.#queue.takeHead();
     }
-    this.#trimQueue();
+    this.#queue.trim();
     return isBegun ? group : undefined;
   }
 
@@ -486,7 +444,7 @@ export class Committer {
     if (switches.freeBeforeManifest === true) log.forgetParts();
     for (const { batch, lsn } of group.batches) {
       this.#lastLsn = lsn;
-      this.#leaveQueue(batch);
+      this.#queue.leave(batch);
       counters.bytesAccepted += batch.bytes;
       batch.resolve(lsn);
     }
@@ -494,18 +452,18 @@ export class Committer {
 
   /** The batch at the head cannot be written: reclaim has nothing left that it could do. */
   #refuseHead(): void {
-    const batch = this.#queue[this.#queueHead];
+    const batch = this.#queue.head;
     if (batch === undefined) return;
-    this.#queueHead++;
-    this.#trimQueue();
-    this.#leaveQueue(batch);
-    batch.reject(this.#admission.full(batch.chargeBytes, this.#load));
+    this.#queue.takeHead();
+    this.#queue.trim();
+    this.#queue.leave(batch);
+    batch.reject(this.#admission.full(batch.chargeBytes, this.#queue.load));
   }
 
   /** Whether there has come to be room for the batch at the head, or may be after the next write of the slot. */
   #mayBegin(): boolean {
     const { log, keeper } = this.#options;
-    const batch = this.#queue[this.#queueHead];
+    const batch = this.#queue.head;
     if (batch === undefined || log.isSlotDue) return true;
     if (keeper.isStalled) return false;
     return this.#hasRoomFor(batch.bytes, batch.spaceClass);
@@ -538,28 +496,12 @@ export class Committer {
     this.#wake = undefined;
   }
 
-  #leaveQueue(batch: QueuedBatch): void {
-    this.#queuedBytes -= batch.bytes;
-    this.#queuedChargeBytes -= batch.chargeBytes;
-    this.#admission.dequeued(batch);
-  }
-
-  #trimQueue(): void {
-    if (this.#queueHead === this.#queue.length) {
-      this.#queue = [];
-      this.#queueHead = 0;
-    } else if (this.#queueHead > 1024) {
-      this.#queue.splice(0, this.#queueHead);
-      this.#queueHead = 0;
-    }
-  }
-
   #rejectAll(group: Group, error: unknown): void {
     // The claim's error comes after the device has said that the group is durable.
     if (!(error instanceof ClaimError)) this.#isOutcomeUnknown = true;
     const failure = this.#refusalFor(error, false);
     for (const { batch } of group.batches) {
-      this.#leaveQueue(batch);
+      this.#queue.leave(batch);
       batch.reject(failure);
     }
   }
@@ -583,11 +525,8 @@ export class Committer {
       this.#failure = failure;
       this.#cause = error;
     }
-    const waiting = this.#queue.slice(this.#queueHead);
-    this.#queue = [];
-    this.#queueHead = 0;
-    for (const batch of waiting) {
-      this.#leaveQueue(batch);
+    for (const batch of this.#queue.takeAll()) {
+      this.#queue.leave(batch);
       batch.reject(failure);
     }
   }
