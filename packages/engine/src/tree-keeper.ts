@@ -14,9 +14,10 @@
  * and compaction goes on around it. Where damage leaves nothing that would make level 0 shorter, puts are
  * refused, so that reads do not get slower for ever and deletes still find room.
  */
-import { AssertionError, hasCode } from '@dozo/base';
+import { AssertionError } from '@dozo/base';
 import type { Clock, Compute, Timer } from '@dozo/base';
 import type { Catalog, Generation } from './catalog.ts';
+import { CompactionChoice } from './compaction-choice.ts';
 import { compact } from './compaction-job.ts';
 import type { Counters } from './counters.ts';
 import { EngineError } from './errors.ts';
@@ -24,7 +25,7 @@ import { flushMemtable } from './flush-job.ts';
 import type { TableJobOptions } from './flush-job.ts';
 import { segmentCapacityOf } from './geometry.ts';
 import type { Geometry } from './geometry.ts';
-import { LEVEL_ZERO_RUNS_STALL, REST_MS, REST_PUT_BYTES_MAX, SETTLE_IDLE_MS } from './limits.ts';
+import { REST_MS, REST_PUT_BYTES_MAX, SETTLE_IDLE_MS } from './limits.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { Maintenance, TreeWork } from './maintenance.ts';
 import { Pacer } from './pacer.ts';
@@ -34,8 +35,6 @@ import { sparsestTableSegment } from './sparse-tables.ts';
 import { moveTables } from './table-mover.ts';
 import type { TableSpace } from './table-space.ts';
 import type { TableMeta } from './table/table-meta.ts';
-import { PickerAroundDamage } from './tree/around-damage.ts';
-import { CompactionPicker } from './tree/compaction-picker.ts';
 import type { Compaction } from './tree/compaction-picker.ts';
 import type { TestSwitches } from './test-switches.ts';
 import type { TreeAccess } from './tree-access.ts';
@@ -62,14 +61,10 @@ export interface TreeKeeperOptions {
 /** So much of a memtable may be put before the flush of the last one has done anything. */
 const FLUSH_LAG_SHARE = 0.25;
 
-/** Tables above the last level are merged for the sake of space until they are one part in so many of all. */
-const SPACE_SHARE = 64;
-
 /** See the file comment. */
 export class TreeKeeper implements TreeWork {
   readonly #options: TreeKeeperOptions;
-  readonly #picker: CompactionPicker;
-  readonly #pickerAroundDamage: PickerAroundDamage;
+  readonly #choice: CompactionChoice;
   #maintenance: Maintenance | undefined;
   #flush: Promise<void> | undefined;
   #work: Promise<void> | undefined;
@@ -84,15 +79,7 @@ export class TreeKeeper implements TreeWork {
   /** Bytes of tables that may still be gathered. */
   #gatherBytesMax: number;
   #isFlushWanted = false;
-  #isSpaceWanted = false;
   #moveWanted: number | undefined;
-  #wantedSegmentCount = 0;
-  /** With so many segments available a compaction was begun that did not have room, and was given up. */
-  #triedCount = 0;
-  /** Damage ended a job, and it is not known which of its tables to leave out. */
-  #isCompactionBroken = false;
-  /** Compaction is due, and all that is due would read damaged tables. */
-  #isStuckOnDamage = false;
   #logBytesAtRotation = 0;
   /** How far the flush is: see `FlushJobOptions.onEntries`. */
   #flushedCount = 0;
@@ -101,9 +88,7 @@ export class TreeKeeper implements TreeWork {
 
   constructor(options: TreeKeeperOptions) {
     this.#options = options;
-    const { compaction } = options.settings;
-    this.#picker = new CompactionPicker(compaction);
-    this.#pickerAroundDamage = new PickerAroundDamage(compaction, options.tree.damaged);
+    this.#choice = new CompactionChoice(options);
     this.#logBytesAtRotation = -options.log.replayBytes;
     this.#gatherBytesMax = options.catalog.version.sizeBytes;
   }
@@ -118,7 +103,7 @@ export class TreeKeeper implements TreeWork {
   }
 
   get wantedSegmentCount(): number {
-    return this.#wantedSegmentCount;
+    return this.#choice.wantedSegmentCount;
   }
 
   get isBusy(): boolean {
@@ -137,17 +122,12 @@ export class TreeKeeper implements TreeWork {
   get isStalled(): boolean {
     if (this.#flush !== undefined && this.#isFlushBehind()) return true;
     // Only while something is done about it.
-    return this.#isLevelZeroLong && this.#work !== undefined;
-  }
-
-  get #isLevelZeroLong(): boolean {
-    const runCount = this.#options.catalog.version.levels[0]?.runs.length ?? 0;
-    return runCount >= LEVEL_ZERO_RUNS_STALL;
+    return this.#choice.isLevelZeroLong && this.#work !== undefined;
   }
 
   /** Whether puts are to be refused: level 0 is long, and damaged tables keep it from getting shorter. */
   get isBlockedByDamage(): boolean {
-    return this.#isStuckOnDamage && this.#isLevelZeroLong;
+    return this.#choice.isBlockedByDamage;
   }
 
   /** Tables of the tree in which something is damaged, as far as somebody has read there. */
@@ -159,7 +139,7 @@ export class TreeKeeper implements TreeWork {
 
   /** Bytes that compaction has still to write. */
   get debtBytes(): number {
-    return this.#picker.debtBytes(this.#options.catalog.version);
+    return this.#choice.debtBytes;
   }
 
   /** Heap at which the active memtable is flushed. */
@@ -198,7 +178,7 @@ export class TreeKeeper implements TreeWork {
   /** There may be more segments for tables. */
   lookForSegments(): void {
     this.#options.space.look();
-    if (this.#isSpaceWanted) this.look();
+    if (this.#choice.isSpaceWanted) this.look();
   }
 
   /** Resolves when some work has ended; `undefined` when none is under way that can go on. */
@@ -252,25 +232,13 @@ export class TreeKeeper implements TreeWork {
       this.requestFlush();
       await this.#flushOrStuck();
     }
-    this.#isSpaceWanted = true;
+    this.#choice.wantSpace();
     // Each job carries tables down, so that there is an end.
     while (!this.#isEnded) {
       this.look();
       if (this.#work === undefined || space.isWaiting) return;
       await space.endOrWaiting(this.#work);
     }
-  }
-
-  /** Bytes of tables above the last level: what they hide cannot be more. */
-  #upperBytes(): number {
-    const { version } = this.#options.catalog;
-    return version.sizeBytes - (version.levels.at(-1)?.sizeBytes ?? 0);
-  }
-
-  /** Less than this is not worth it. */
-  #spaceBytesMin(): number {
-    const { settings, catalog } = this.#options;
-    return Math.max(2 * settings.tableBytes, catalog.version.sizeBytes / SPACE_SHARE);
   }
 
   async #flushOrStuck(): Promise<void> {
@@ -388,30 +356,9 @@ export class TreeKeeper implements TreeWork {
       this.#runWork(this.#moveTables(segment));
       return;
     }
-    if (this.#upperBytes() <= this.#spaceBytesMin()) this.#isSpaceWanted = false;
-    const job = this.#pick();
-    this.#isStuckOnDamage = job === undefined && this.#isAnyDamaged;
-    if (job === undefined) {
-      this.#gather();
-      return;
-    }
-    const possible = this.#hasRoomFor(job) ? job : this.#smallJob();
-    if (possible !== undefined) this.#runWork(this.#compact(possible));
-  }
-
-  get #isAnyDamaged(): boolean {
-    return this.#isCompactionBroken || this.#options.tree.damaged.count > 0;
-  }
-
-  /** The job that is needed most, of those that can be done. */
-  #pick(): Compaction | undefined {
-    const { catalog, tree, switches } = this.#options;
-    const { version } = catalog;
-    if (this.#isCompactionBroken || tree.damaged.isOverflowing) return undefined;
-    tree.damaged.keepOnly(version);
-    const isAround = tree.damaged.count > 0 && switches.forgetDamagedTables !== true;
-    if (!isAround) return this.#picker.pick(version, this.#isSpaceWanted);
-    return this.#pickerAroundDamage.pick(version, this.#isSpaceWanted);
+    const job = this.#choice.next();
+    if (job === 'nothing-due') this.#gather();
+    else if (job !== 'no-room') this.#runWork(this.#compact(job));
   }
 
   #runWork(work: Promise<void>): void {
@@ -419,36 +366,6 @@ export class TreeKeeper implements TreeWork {
       this.#work = undefined;
       this.#ended();
     });
-  }
-
-  /** The output of a job must fit beside its input, and a flush must find room meanwhile. */
-  #hasRoomFor(job: Compaction): boolean {
-    const { catalog, geometry } = this.#options;
-    this.#wantedSegmentCount = 0;
-    if (job.isMove) return true;
-    const { availableCount } = catalog.segments;
-    const least = neededSegments('compaction');
-    const wantedCount = Math.ceil(job.inputBytes / geometry.segmentPayloadBytes) + least;
-    if (availableCount >= wantedCount) return true;
-    // Writers wait for it, or it makes room: better to try, and to give it up if the room does not come.
-    const isPressing = this.#isLevelZeroLong || this.#isSpaceWanted;
-    if (isPressing && availableCount >= Math.max(least, this.#triedCount + 1)) {
-      this.#triedCount = availableCount;
-      return true;
-    }
-    this.#wantedSegmentCount = wantedCount;
-    return false;
-  }
-
-  /** What can be done where there is room for little. */
-  #smallJob(): Compaction | undefined {
-    const { catalog, geometry, tree } = this.#options;
-    if (!this.#isLevelZeroLong) return undefined;
-    const segmentCount = catalog.segments.availableCount - neededSegments('compaction') + 1;
-    const bytesMax = Math.max(0, segmentCount) * geometry.segmentPayloadBytes;
-    return this.#picker.pickWithinLevelZero(catalog.version, bytesMax, (run) =>
-      run.some(({ number }) => tree.damaged.has(number)),
-    );
   }
 
   async #compact(job: Compaction): Promise<void> {
@@ -467,12 +384,12 @@ export class TreeKeeper implements TreeWork {
           switches.dropDeletesEarly === true ? { ...job, dropsDeletes: true } : job,
         );
       } catch (error) {
-        this.#noteDamage(error, inputs);
+        this.#choice.noteDamage(error, inputs);
         return;
       }
     }
     if (tables === undefined) return;
-    this.#triedCount = 0;
+    this.#choice.finished();
     const remove = inputs.map(({ number }) => number);
     const version =
       job.outputLevel === 0
@@ -485,14 +402,6 @@ export class TreeKeeper implements TreeWork {
     counters.compactionBytesWritten += sizeBytesOf(tables);
     this.#gatherBytesMax += sizeBytesOf(tables);
     for (const number of remove) cache.drop(number);
-  }
-
-  /** Whoever read the table has noted that it is damaged: the next job leaves it out. */
-  #noteDamage(error: unknown, inputs: readonly TableMeta[]): void {
-    if (!hasCode(error, 'INDEX_DAMAGED')) throw error;
-    const { tree, switches } = this.#options;
-    const isKnown = inputs.some(({ number }) => tree.damaged.has(number));
-    if (!isKnown || switches.forgetDamagedTables === true) this.#isCompactionBroken = true;
   }
 
   /** At rest, has a sparse segment emptied. */
