@@ -8,7 +8,7 @@
  * long that reads would suffer.
  *
  * When there is nothing to compact and little is written, tables are gathered out of segments that have
- * become sparse: see `sparse-tables.ts`. That copies no more than flushes and compactions have written.
+ * become sparse: see `table-gatherer.ts`. Which compaction comes next is said in `compaction-choice.ts`.
  *
  * The first error ends the engine, but for damage: a table that cannot be read stays as it is, is remembered,
  * and compaction goes on around it. Where damage leaves nothing that would make level 0 shorter, puts are
@@ -23,15 +23,13 @@ import type { Counters } from './counters.ts';
 import { EngineError } from './errors.ts';
 import { flushMemtable } from './flush-job.ts';
 import type { TableJobOptions } from './flush-job.ts';
-import { segmentCapacityOf } from './geometry.ts';
 import type { Geometry } from './geometry.ts';
-import { REST_MS, REST_PUT_BYTES_MAX, SETTLE_IDLE_MS } from './limits.ts';
+import { SETTLE_IDLE_MS } from './limits.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { Maintenance, TreeWork } from './maintenance.ts';
 import { Pacer } from './pacer.ts';
 import type { Settler } from './settler.ts';
-import { neededSegments } from './space.ts';
-import { sparsestTableSegment } from './sparse-tables.ts';
+import { TableGatherer } from './table-gatherer.ts';
 import { moveTables } from './table-mover.ts';
 import type { TableSpace } from './table-space.ts';
 import type { TableMeta } from './table/table-meta.ts';
@@ -65,19 +63,12 @@ const FLUSH_LAG_SHARE = 0.25;
 export class TreeKeeper implements TreeWork {
   readonly #options: TreeKeeperOptions;
   readonly #choice: CompactionChoice;
+  readonly #gatherer: TableGatherer;
   #maintenance: Maintenance | undefined;
   #flush: Promise<void> | undefined;
   #work: Promise<void> | undefined;
   #settling: Promise<void> | undefined;
   #idleTimer: Timer | undefined;
-  #restTimer: Timer | undefined;
-  /** Little was put in the time before the last look; and since then, if that is still so. */
-  #isAtRest = false;
-  #putBytesAtLook = 0;
-  /** `Catalog.generation` in which tables were as close together as they should be. */
-  #gatheredGeneration = -1;
-  /** Bytes of tables that may still be gathered. */
-  #gatherBytesMax: number;
   #isFlushWanted = false;
   #moveWanted: number | undefined;
   #logBytesAtRotation = 0;
@@ -90,7 +81,12 @@ export class TreeKeeper implements TreeWork {
     this.#options = options;
     this.#choice = new CompactionChoice(options);
     this.#logBytesAtRotation = -options.log.replayBytes;
-    this.#gatherBytesMax = options.catalog.version.sizeBytes;
+    this.#gatherer = new TableGatherer({
+      ...options,
+      onLook: () => {
+        this.look();
+      },
+    });
   }
 
   /** Who writes checkpoints. Said once, before {@link look}. */
@@ -268,7 +264,7 @@ export class TreeKeeper implements TreeWork {
   async end(): Promise<void> {
     this.#isEnded = true;
     this.#idleTimer?.cancel();
-    this.#restTimer?.cancel();
+    this.#gatherer.end();
     this.#options.space.look();
     await Promise.all([this.#flush, this.#work, this.#settling?.catch(() => undefined)]);
     this.#tell();
@@ -346,7 +342,7 @@ export class TreeKeeper implements TreeWork {
     counters.memtableFlushLatency.note(clock.monotonicMs() - startMs);
     counters.memtableBytesFlushed += generation.memtable.dataBytes;
     counters.flushBytesWritten += sizeBytesOf(tables);
-    this.#gatherBytesMax += sizeBytesOf(tables);
+    this.#gatherer.wrote(sizeBytesOf(tables));
   }
 
   #beginWork(): void {
@@ -357,8 +353,13 @@ export class TreeKeeper implements TreeWork {
       return;
     }
     const job = this.#choice.next();
-    if (job === 'nothing-due') this.#gather();
-    else if (job !== 'no-room') this.#runWork(this.#compact(job));
+    if (job === 'no-room') return;
+    if (job !== 'nothing-due') {
+      this.#runWork(this.#compact(job));
+      return;
+    }
+    const sparse = this.#gatherer.next();
+    if (sparse !== undefined) this.#runWork(this.#moveTables(sparse));
   }
 
   #runWork(work: Promise<void>): void {
@@ -400,43 +401,8 @@ export class TreeKeeper implements TreeWork {
     if (job.isMove) return;
     counters.compactionLatency.note(clock.monotonicMs() - startMs);
     counters.compactionBytesWritten += sizeBytesOf(tables);
-    this.#gatherBytesMax += sizeBytesOf(tables);
+    this.#gatherer.wrote(sizeBytesOf(tables));
     for (const number of remove) cache.drop(number);
-  }
-
-  /** At rest, has a sparse segment emptied. */
-  #gather(): void {
-    const { catalog, geometry } = this.#options;
-    const { generation, segments } = catalog;
-    if (this.#restTimer !== undefined || this.#gatheredGeneration === generation) return;
-    // Where room is short, maintenance says what is emptied.
-    const spareCount = neededSegments('grow') + Math.ceil(geometry.segmentCount / 8);
-    if (segments.availableCount <= spareCount) return;
-    const sparse = sparsestTableSegment(catalog, segmentCapacityOf(geometry));
-    if (sparse === undefined || sparse.tableBytes > this.#gatherBytesMax) {
-      this.#gatheredGeneration = generation;
-      return;
-    }
-    if (!this.#isAtRest || !this.#isLittlePut) {
-      this.#watchForRest();
-      return;
-    }
-    this.#gatherBytesMax -= sparse.tableBytes;
-    this.#runWork(this.#moveTables(sparse.segment));
-  }
-
-  #watchForRest(): void {
-    const { clock, counters } = this.#options;
-    this.#putBytesAtLook = counters.bytesAccepted;
-    this.#restTimer = clock.startTimer(REST_MS, () => {
-      this.#restTimer = undefined;
-      this.#isAtRest = this.#isLittlePut;
-      this.look();
-    });
-  }
-
-  get #isLittlePut(): boolean {
-    return this.#options.counters.bytesAccepted - this.#putBytesAtLook <= REST_PUT_BYTES_MAX;
   }
 
   async #moveTables(segment: number): Promise<void> {
