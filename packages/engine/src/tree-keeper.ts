@@ -23,6 +23,7 @@ import type { Counters } from './counters.ts';
 import { EngineError } from './errors.ts';
 import { flushMemtable } from './flush-job.ts';
 import type { TableJobOptions } from './flush-job.ts';
+import { FlushPace } from './flush-pace.ts';
 import type { Geometry } from './geometry.ts';
 import { SETTLE_IDLE_MS } from './limits.ts';
 import type { LogWriter } from './log-writer.ts';
@@ -56,12 +57,10 @@ export interface TreeKeeperOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-/** So much of a memtable may be put before the flush of the last one has done anything. */
-const FLUSH_LAG_SHARE = 0.25;
-
 /** See the file comment. */
 export class TreeKeeper implements TreeWork {
   readonly #options: TreeKeeperOptions;
+  readonly #pace: FlushPace;
   readonly #choice: CompactionChoice;
   readonly #gatherer: TableGatherer;
   #maintenance: Maintenance | undefined;
@@ -71,16 +70,13 @@ export class TreeKeeper implements TreeWork {
   #idleTimer: Timer | undefined;
   #isFlushWanted = false;
   #moveWanted: number | undefined;
-  #logBytesAtRotation = 0;
-  /** How far the flush is: see `FlushJobOptions.onEntries`. */
-  #flushedCount = 0;
   #isEnded = false;
   #waiting: (() => void)[] = [];
 
   constructor(options: TreeKeeperOptions) {
     this.#options = options;
     this.#choice = new CompactionChoice(options);
-    this.#logBytesAtRotation = -options.log.replayBytes;
+    this.#pace = new FlushPace(options);
     this.#gatherer = new TableGatherer({
       ...options,
       onLook: () => {
@@ -116,7 +112,7 @@ export class TreeKeeper implements TreeWork {
 
   /** Whether writers must wait. */
   get isStalled(): boolean {
-    if (this.#flush !== undefined && this.#isFlushBehind()) return true;
+    if (this.#flush !== undefined && this.#pace.isFlushBehind) return true;
     // Only while something is done about it.
     return this.#choice.isLevelZeroLong && this.#work !== undefined;
   }
@@ -193,7 +189,7 @@ export class TreeKeeper implements TreeWork {
   look(): void {
     if (this.#isEnded || !this.#options.isServing()) return;
     this.#watchForIdleness();
-    const isDue = this.#isFlushWanted || this.#isMemtableFull();
+    const isDue = this.#isFlushWanted || this.#pace.isMemtableFull;
     if (isDue && this.#flush === undefined) {
       this.#isFlushWanted = false;
       this.#beginFlush();
@@ -277,52 +273,10 @@ export class TreeKeeper implements TreeWork {
     }
   }
 
-  #isMemtableFull(): boolean {
-    return this.#fullShare() >= 1;
-  }
-
-  /** How full the active memtable is, or the log that is replayed into it. */
-  #fullShare(): number {
-    const { catalog, log, settings } = this.#options;
-    const { memtable } = catalog.active;
-    // Then the log holds checkpoints alone. A flush is followed by another one, which may be as long again.
-    if (memtable.isEmpty) return 0;
-    return Math.max(
-      memtable.sizeBytes / settings.memtableBytes,
-      (log.appendedBytes - this.#logBytesAtRotation) / settings.replayBytes,
-    );
-  }
-
-  /**
-   * Whether the flush is behind what is put meanwhile. The active memtable may be as full as the flush is
-   * done, and some more: so writers wait for a moment each, and not for the whole flush at its end.
-   */
-  #isFlushBehind(): boolean {
-    if (this.#isMemtableFull()) return true;
-    // It waits for segments that those may free who would wait for it.
-    if (this.#options.space.isWaiting) return false;
-    if (this.#isReplayLong()) return true;
-    const { catalog } = this.#options;
-    const entryCount = catalog.flushing?.memtable.entryCount ?? 0;
-    const doneShare = this.#flushedCount / Math.max(1, 2 * entryCount);
-    return this.#fullShare() > doneShare + FLUSH_LAG_SHARE;
-  }
-
-  /**
-   * Both memtables together are longer than two may be: what was replayed at the start is one memtable,
-   * however long it is, and must not grow from one start that dies to the next.
-   */
-  #isReplayLong(): boolean {
-    const { catalog, settings } = this.#options;
-    const sizeBytes = catalog.memtables.reduce((sum, memtable) => sum + memtable.sizeBytes, 0);
-    return sizeBytes >= 2 * settings.memtableBytes;
-  }
-
   #beginFlush(): void {
     const { catalog, log, counters } = this.#options;
     const generation = catalog.rotate(log.position);
-    this.#logBytesAtRotation = log.appendedBytes;
-    this.#flushedCount = 0;
+    this.#pace.rotated();
     this.#flush = this.#guarded(this.#runFlush(generation)).then(() => {
       counters.memtableFlushCount++;
       this.#flush = undefined;
@@ -335,7 +289,7 @@ export class TreeKeeper implements TreeWork {
     const startMs = clock.monotonicMs();
     await this.#settling?.catch(() => undefined);
     const onEntries = (doneCount: number): void => {
-      this.#flushedCount = doneCount;
+      this.#pace.flushed(doneCount);
       if (this.#waiting.length > 0 && !this.isStalled) this.#tell();
     };
     const tables = await flushMemtable({ ...this.#jobOptions(), settler, onEntries }, generation);
