@@ -5,17 +5,18 @@
  * Two lines of work, one job each at a time: flushes, because memory waits for them, and the rest. What
  * they make is durable before it becomes part of the tree; a checkpoint follows. Writers are stalled when
  * the active memtable is full while the last one is still being flushed, and when level 0 has become so
- * long that reads would suffer.
+ * long that reads would suffer: see `flush-pace.ts` and `compaction-choice.ts`. What entries hide is found out
+ * beside that, in `settling-line.ts`.
  *
  * When there is nothing to compact and little is written, tables are gathered out of segments that have
- * become sparse: see `table-gatherer.ts`. Which compaction comes next is said in `compaction-choice.ts`.
+ * become sparse: see `table-gatherer.ts`.
  *
  * The first error ends the engine, but for damage: a table that cannot be read stays as it is, is remembered,
  * and compaction goes on around it. Where damage leaves nothing that would make level 0 shorter, puts are
  * refused, so that reads do not get slower for ever and deletes still find room.
  */
 import { AssertionError } from '@dozo/base';
-import type { Clock, Compute, Timer } from '@dozo/base';
+import type { Clock, Compute } from '@dozo/base';
 import type { Catalog, Generation } from './catalog.ts';
 import { CompactionChoice } from './compaction-choice.ts';
 import { compact } from './compaction-job.ts';
@@ -25,11 +26,11 @@ import { flushMemtable } from './flush-job.ts';
 import type { TableJobOptions } from './flush-job.ts';
 import { FlushPace } from './flush-pace.ts';
 import type { Geometry } from './geometry.ts';
-import { SETTLE_IDLE_MS } from './limits.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { Maintenance, TreeWork } from './maintenance.ts';
 import { Pacer } from './pacer.ts';
 import type { Settler } from './settler.ts';
+import { SettlingLine } from './settling-line.ts';
 import { TableGatherer } from './table-gatherer.ts';
 import { moveTables } from './table-mover.ts';
 import type { TableSpace } from './table-space.ts';
@@ -60,14 +61,13 @@ export interface TreeKeeperOptions {
 /** See the file comment. */
 export class TreeKeeper implements TreeWork {
   readonly #options: TreeKeeperOptions;
+  readonly #settling: SettlingLine;
   readonly #pace: FlushPace;
   readonly #choice: CompactionChoice;
   readonly #gatherer: TableGatherer;
   #maintenance: Maintenance | undefined;
   #flush: Promise<void> | undefined;
   #work: Promise<void> | undefined;
-  #settling: Promise<void> | undefined;
-  #idleTimer: Timer | undefined;
   #isFlushWanted = false;
   #moveWanted: number | undefined;
   #isEnded = false;
@@ -76,6 +76,16 @@ export class TreeKeeper implements TreeWork {
   constructor(options: TreeKeeperOptions) {
     this.#options = options;
     this.#choice = new CompactionChoice(options);
+    this.#settling = new SettlingLine({
+      ...options,
+      onEnded: () => {
+        this.#tell();
+        options.wake();
+      },
+      onIdle: () => {
+        this.#settleIdle();
+      },
+    });
     this.#pace = new FlushPace(options);
     this.#gatherer = new TableGatherer({
       ...options,
@@ -145,13 +155,7 @@ export class TreeKeeper implements TreeWork {
   }
 
   requestSettling(): void {
-    if (this.#settling !== undefined) return;
-    this.#settling = this.#settleActive()
-      // A read that fails now fails for whoever needs it, too.
-      .catch(() => undefined)
-      .then(() => {
-        this.#settlingEnded();
-      });
+    this.#settling.request();
   }
 
   requestTableMove(segment: number): void {
@@ -179,7 +183,8 @@ export class TreeKeeper implements TreeWork {
     const lineCount = [this.#flush, this.#work].filter((line) => line !== undefined).length;
     // A line that waits for a segment does not keep the other one from going on, and that one may free some.
     const goingCount = space.isWaiting ? lineCount - space.waitingCount : lineCount;
-    if (this.#isEnded || (goingCount <= 0 && this.#settling === undefined)) return undefined;
+    const isSettling = this.#settling.underWay !== undefined;
+    if (this.#isEnded || (goingCount <= 0 && !isSettling)) return undefined;
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
     });
@@ -188,7 +193,7 @@ export class TreeKeeper implements TreeWork {
   /** Begins what is due. Called after each group, and whenever something has ended. */
   look(): void {
     if (this.#isEnded || !this.#options.isServing()) return;
-    this.#watchForIdleness();
+    this.#settling.watchForIdleness();
     const isDue = this.#isFlushWanted || this.#pace.isMemtableFull;
     if (isDue && this.#flush === undefined) {
       this.#isFlushWanted = false;
@@ -203,13 +208,10 @@ export class TreeKeeper implements TreeWork {
    */
   async settle(): Promise<void> {
     await this.#flushOrStuck();
-    while (this.#settling !== undefined) await this.#settling;
+    while (this.#settling.underWay !== undefined) await this.#settling.underWay;
     const generation = this.#options.catalog.active;
-    this.#settling = this.#settleActive().finally(() => {
-      this.#settlingEnded();
-    });
-    await this.#settling;
-    if (generation.memtable.ranges.isEmpty || !this.#isStillActive(generation)) return;
+    await this.#settling.begin();
+    if (generation.memtable.ranges.isEmpty || !this.#settling.isStillActive(generation)) return;
     this.requestFlush();
     await this.#flushOrStuck();
   }
@@ -259,10 +261,10 @@ export class TreeKeeper implements TreeWork {
   /** Stops, and resolves when nothing is under way any more. */
   async end(): Promise<void> {
     this.#isEnded = true;
-    this.#idleTimer?.cancel();
+    this.#settling.end();
     this.#gatherer.end();
     this.#options.space.look();
-    await Promise.all([this.#flush, this.#work, this.#settling?.catch(() => undefined)]);
+    await Promise.all([this.#flush, this.#work, this.#settling.underWay?.catch(() => undefined)]);
     this.#tell();
   }
 
@@ -287,7 +289,7 @@ export class TreeKeeper implements TreeWork {
   async #runFlush(generation: Generation): Promise<void> {
     const { settler, counters, clock } = this.#options;
     const startMs = clock.monotonicMs();
-    await this.#settling?.catch(() => undefined);
+    await this.#settling.underWay?.catch(() => undefined);
     const onEntries = (doneCount: number): void => {
       this.#pace.flushed(doneCount);
       if (this.#waiting.length > 0 && !this.isStalled) this.#tell();
@@ -390,44 +392,10 @@ export class TreeKeeper implements TreeWork {
     this.look();
   }
 
-  /** Settles the active memtable, until it is active no more. */
-  #settleActive(): Promise<void> {
-    const { settler, catalog } = this.#options;
-    const generation = catalog.active;
-    return settler.settle(generation, () => this.#isStillActive(generation));
-  }
-
-  /** Whether a memtable is the active one, and work on it may go on. */
-  #isStillActive(generation: Generation): boolean {
-    return !this.#isEnded && this.#options.catalog.active === generation;
-  }
-
-  /** Whoever waits for room may find some that was thought to be live. */
-  #settlingEnded(): void {
-    this.#settling = undefined;
-    this.#tell();
-    this.#options.wake();
-  }
-
   #tell(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve();
-  }
-
-  /** When nothing has been written for a moment, it is found out what the last writes hide. */
-  #watchForIdleness(): void {
-    const { clock, catalog, log } = this.#options;
-    const { memtable } = catalog.active;
-    if (this.#idleTimer !== undefined) return;
-    if (memtable.unsettledCount === 0 && memtable.ranges.isEmpty) return;
-    const { appendedBytes } = log;
-    this.#idleTimer = clock.startTimer(SETTLE_IDLE_MS, () => {
-      this.#idleTimer = undefined;
-      if (this.#isEnded || !this.#options.isServing()) return;
-      if (log.appendedBytes === appendedBytes) this.#settleIdle();
-      else this.#watchForIdleness();
-    });
   }
 
   #settleIdle(): void {
