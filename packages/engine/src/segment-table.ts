@@ -14,7 +14,9 @@
  */
 import { assert } from '@dozo/base';
 import type { SegmentRow } from './checkpoint-page.ts';
+import { FreeSegments } from './free-segments.ts';
 import { BLOCK_BYTES } from './limits.ts';
+import { RetiredSegments } from './retired-segments.ts';
 import type { TableMeta } from './table/table-meta.ts';
 import type { TestSwitches } from './test-switches.ts';
 
@@ -52,19 +54,12 @@ export class SegmentTable {
   #quarantined: ReadonlySet<number> = new Set();
   /** Segments that the durable manifest needs for recovery. */
   #needed = new Set<number>();
-  readonly #free: number[] = [];
-  /** Free too, and discarded since: taken last. */
-  readonly #discarded: number[] = [];
-  #freeHead = 0;
+  readonly #free = new FreeSegments();
+  readonly #retired: RetiredSegments;
   #reservedCount = 0;
   readonly #freesTablesInUse: boolean;
   /** A test switch has the same bytes die twice, or rot believed: what comes of that is to be seen from outside. */
   readonly #isMiscounted: boolean;
-  readonly #retired: { readonly segment: number; readonly epoch: number }[] = [];
-  #epoch = 0;
-  readonly #readers = new Map<number, number>();
-  #shortReaderCount = 0;
-  #onLeave: (() => void)[] = [];
   #totalLiveBytes = 0;
   #tableBytes = 0;
   /** While the log is replayed, segments fill and empty without being retired. */
@@ -72,6 +67,9 @@ export class SegmentTable {
 
   constructor(count: number, switches: TestSwitches = {}) {
     this.count = count;
+    this.#retired = new RetiredSegments((segment) => {
+      this.#makeFree(segment);
+    });
     this.#freesTablesInUse = switches.freeTablesInUse === true;
     this.#isMiscounted =
       switches.settleTwice === true ||
@@ -92,7 +90,7 @@ export class SegmentTable {
   }
 
   get retiredCount(): number {
-    return this.#retired.length;
+    return this.#retired.count;
   }
 
   /** Segments that no reservation of ours may take, whatever they hold. */
@@ -109,12 +107,12 @@ export class SegmentTable {
 
   /** Segments that are free and not reserved. */
   get unreservedCount(): number {
-    return this.undiscardedCount + this.#discarded.length;
+    return this.#free.count;
   }
 
   /** Of these, how many the device may still keep old bytes for. */
   get undiscardedCount(): number {
-    return this.#free.length - this.#freeHead;
+    return this.#free.undiscardedCount;
   }
 
   /** Live bytes in all segments, tables included. */
@@ -338,23 +336,11 @@ export class SegmentTable {
 
   /** Takes up to `limit` free segments into the reservation. */
   reserve(limit: number): number[] {
-    const taken: number[] = [];
-    while (taken.length < limit && this.#freeHead < this.#free.length) {
-      const segment = this.#free[this.#freeHead++] as number;
+    const taken = this.#free.take(limit);
+    for (const segment of taken) {
       assert(this.#states[segment] === FREE, 'a segment in use would be reserved');
       assert(!this.#quarantined.has(segment), 'a quarantined segment would be reserved');
       this.#states[segment] = RESERVED;
-      taken.push(segment);
-    }
-    if (this.#freeHead > 1024 && this.#freeHead * 2 > this.#free.length) {
-      this.#free.splice(0, this.#freeHead);
-      this.#freeHead = 0;
-    }
-    while (taken.length < limit) {
-      const segment = this.#discarded.pop();
-      if (segment === undefined) break;
-      this.#states[segment] = RESERVED;
-      taken.push(segment);
     }
     this.#reservedCount += taken.length;
     return taken;
@@ -365,8 +351,7 @@ export class SegmentTable {
    * discarded, and not for the log, so that they do not count as available.
    */
   reserveUndiscarded(limit: number): number[] {
-    const length = Math.min(limit, this.undiscardedCount);
-    const taken = this.#free.splice(this.#free.length - length, length);
+    const taken = this.#free.takeUndiscarded(limit);
     for (const segment of taken) this.#states[segment] = RESERVED;
     return taken;
   }
@@ -376,7 +361,8 @@ export class SegmentTable {
     for (const [index, segment] of segments.entries()) {
       assert(this.#states[segment] === RESERVED, 'only what is reserved can be given back');
       this.#states[segment] = FREE;
-      (index < discardedCount ? this.#discarded : this.#free).push(segment);
+      if (index < discardedCount) this.#free.addDiscarded(segment);
+      else this.#free.add(segment);
     }
     if (segments.length > 0) this.onFree();
   }
@@ -425,9 +411,7 @@ export class SegmentTable {
   forgetNeeded(segment: number): void {
     this.#needed.delete(segment);
     this.#retireIfDead(segment);
-    if (this.#states[segment] !== FREE || this.#free.at(-1) !== segment) return;
-    this.#free.pop();
-    this.#free.splice(this.#freeHead, 0, segment);
+    if (this.#states[segment] === FREE) this.#free.moveLastFirst(segment);
   }
 
   /**
@@ -437,35 +421,18 @@ export class SegmentTable {
    * @param epoch what an enclosing reader got, which is still there: the new one sees what that one
    *   sees, and may outlive it. Default: now.
    */
-  enter(isShort: boolean, epoch = this.#epoch): number {
-    if (isShort) this.#shortReaderCount++;
-    this.#readers.set(epoch, (this.#readers.get(epoch) ?? 0) + 1);
-    return epoch;
+  enter(isShort: boolean, epoch?: number): number {
+    return this.#retired.enter(isShort, epoch);
   }
 
   /** The reader that got this number from {@link enter} has ended. */
   leave(epoch: number, isShort: boolean): void {
-    if (isShort) this.#shortReaderCount--;
-    const left = (this.#readers.get(epoch) ?? 0) - 1;
-    assert(left >= 0, 'a reader leaves that never entered');
-    if (left > 0) this.#readers.set(epoch, left);
-    else this.#readers.delete(epoch);
-    this.#freeRetired();
-    const waiting = this.#onLeave;
-    if (waiting.length === 0) return;
-    this.#onLeave = [];
-    for (const wake of waiting) wake();
+    this.#retired.leave(epoch, isShort);
   }
 
-  /**
-   * Resolves when the next reader leaves; `undefined` when no short reader keeps a retired segment
-   * back. Snapshots may stay for ever, and are not waited for.
-   */
+  /** See `RetiredSegments.nextRelease`. */
   nextRelease(): Promise<void> | undefined {
-    if (this.#retired.length === 0 || this.#shortReaderCount === 0) return undefined;
-    return new Promise((resolve) => {
-      this.#onLeave.push(resolve);
-    });
+    return this.#retired.nextRelease();
   }
 
   #makeFree(segment: number): void {
@@ -479,7 +446,7 @@ export class SegmentTable {
       return;
     }
     this.#states[segment] = FREE;
-    this.#free.push(segment);
+    this.#free.add(segment);
     this.onFree();
   }
 
@@ -502,21 +469,6 @@ export class SegmentTable {
       this.#makeFree(segment);
       return;
     }
-    this.#retired.push({ segment, epoch: this.#epoch });
-    this.#epoch++;
-    this.#freeRetired();
-  }
-
-  #freeRetired(): void {
-    if (this.#retired.length === 0) return;
-    // A map keeps the order of insertion, and epochs only grow.
-    const oldest = this.#readers.keys().next().value ?? Number.POSITIVE_INFINITY;
-    for (;;) {
-      const next = this.#retired[0];
-      if (next === undefined || next.epoch >= oldest) return;
-      // First: whoever is told of a free segment may retire others before this goes on.
-      this.#retired.shift();
-      this.#makeFree(next.segment);
-    }
+    this.#retired.add(segment);
   }
 }
