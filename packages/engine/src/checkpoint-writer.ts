@@ -14,10 +14,11 @@ import {
 import type { CheckpointCounters, PlacedTable, SegmentRow } from './checkpoint-page.ts';
 import type { Geometry } from './geometry.ts';
 import { CHECKPOINT_PAGE_BYTES } from './limits.ts';
-import type { FinishedCheckpoint, LogWriter } from './log-writer.ts';
+import type { LogWriter } from './log-writer.ts';
 import type { LogPosition } from './log-position.ts';
 import type { PagePlace } from './manifest.ts';
 import { RECORD_CHECKPOINT_PAGE, recordBytesOf, valueChecksums } from './record.ts';
+import type { FinishedCheckpoint } from './written-log.ts';
 
 const EMPTY = new Uint8Array(0);
 

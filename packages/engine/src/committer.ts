@@ -6,6 +6,9 @@
  * compared with them right there and stand in front of the users' batches, which therefore win. After
  * the flush the active memtable changes and the callers are told, in the order of the log.
  *
+ * What waits is in `commit-queue.ts`; what is in a group, and what it changes, in `pending-group.ts`; for
+ * whom there is room in `group-room.ts`.
+ *
  * A batch that might not find room is first looked up in the tree: what it replaces counts for it. Those
  * that come after it wait behind it.
  *
@@ -15,27 +18,25 @@
  */
 import { assert, AssertionError } from '@dozo/base';
 import { Admission } from './admission.ts';
-import type { QueueLoad } from './admission.ts';
-import type { CheckedBatch, PreparedBatch } from './prepared-batch.ts';
+import { CommitQueue } from './commit-queue.ts';
+import type { QueuedBatch } from './commit-queue.ts';
+import type { CheckedBatch } from './prepared-batch.ts';
 import type { Catalog } from './catalog.ts';
-import { addPages, pagesBytesOf } from './checkpoint-writer.ts';
 import type { Counters } from './counters.ts';
 import type { Batch, Lsn } from './engine-types.ts';
 import { ClaimError } from '@dozo/claim';
 import { claimIsOver, engineFailed, tablesDamaged } from './errors.ts';
 import type { EngineError } from './errors.ts';
 import type { EngineLimits, Geometry } from './geometry.ts';
-import { BLOCK_BYTES, EAGER_BYTES, GROUP_BYTES_MAX, RECLAIM_STEP_BYTES } from './limits.ts';
+import { GroupRoom } from './group-room.ts';
+import { EAGER_BYTES, GROUP_BYTES_MAX } from './limits.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { Maintenance, Step } from './maintenance.ts';
-import type { Move } from './reclaimer.ts';
 import type { MaybePromise } from './maybe-promise.ts';
-import { RECORD_DELETE, RECORD_DELETE_RANGE, RECORD_PUT } from './record.ts';
-import { recordBytesOf } from './record.ts';
-import { neededSegments } from './space.ts';
+import { PendingGroup, stepBytesOf } from './pending-group.ts';
 import type { SpaceClass } from './space.ts';
 import type { TestSwitches } from './test-switches.ts';
-import { ENTRY_DELETE, TreeEntry } from './tree/tree-entry.ts';
+import type { TreeEntry } from './tree/tree-entry.ts';
 import type { TreeKeeper } from './tree-keeper.ts';
 
 export interface CommitterOptions {
@@ -54,49 +55,14 @@ export interface CommitterOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-interface QueuedBatch extends PreparedBatch {
-  readonly resolve: (lsn: Lsn) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/** What changes in the tree when the group is durable. */
-interface Change {
-  /** The key, or where a range delete begins. */
-  readonly name: string;
-  /** Absent for a range delete. */
-  readonly entry: TreeEntry | undefined;
-  /** What a move takes the place of. */
-  readonly from: TreeEntry | undefined;
-  /** Where a range delete ends. */
-  readonly rangeEnd: string;
-}
-
-interface Group {
-  readonly changes: Change[];
-  readonly batches: { readonly batch: QueuedBatch; readonly lsn: Lsn }[];
-  /** What the step wants to be told. */
-  onDurable: (() => void) | undefined;
-  hasStep: boolean;
-}
-
-/** Turns of the microtask queue without a new batch after which a group is formed. */
-const QUIET_TURNS = 4;
-/** Turns after which it is formed in any case. */
-const SETTLE_TURNS_MAX = 64;
-
 /** See the file comment. */
 export class Committer {
   readonly #options: CommitterOptions;
   readonly #admission: Admission;
-  #queue: QueuedBatch[] = [];
-  #queueHead = 0;
-  #queuedBytes = 0;
-  #queuedChargeBytes = 0;
-  #arrivalCount = 0;
-  /** Batches that wait for a look at the tree, before the queue. */
+  readonly #queue: CommitQueue;
+  readonly #room: GroupRoom;
+  /** Looks at the tree for batches that will be added to the queue. */
   #looking: Promise<void> = Promise.resolve();
-  #lookingCount = 0;
-  #lookingBytes = 0;
   #running: Promise<void> | undefined;
   /** Somebody has asked for a look since the last one began. */
   #isWanted = false;
@@ -114,6 +80,8 @@ export class Committer {
     const settle = (): Promise<void> => keeper.settle();
     const makeSpace = (): Promise<void> => keeper.makeSpace();
     this.#admission = new Admission({ ...options, settle, makeSpace, seed: log.seed });
+    this.#queue = new CommitQueue(this.#admission);
+    this.#room = new GroupRoom(options);
     this.#lastLsn = options.log.nextLsn - 1;
   }
 
@@ -123,7 +91,7 @@ export class Committer {
 
   /** What another put may be charged with. */
   get availableBytes(): number {
-    return this.#admission.availableBytes(this.#load);
+    return this.#admission.availableBytes(this.#queue.load);
   }
 
   /** See `Engine.apply`. */
@@ -132,26 +100,23 @@ export class Committer {
     if (batch.length === 0) return Promise.resolve(this.#lastLsn as Lsn);
     // What the executor throws rejects the promise.
     return new Promise((resolve, reject) => {
-      const load = this.#load;
+      const load = this.#queue.load;
       const checked = this.#admission.check(batch, load);
       const { keeper, path } = this.#options;
       if (checked.chargeBytes > 0 && keeper.isBlockedByDamage) {
         throw tablesDamaged(path, keeper.damagedTableCount);
       }
       // Whoever comes while others wait for a look at the tree waits behind them: the order stays.
-      const spaceClass =
-        this.#lookingCount > 0 ? undefined : this.#admission.spaceClassOf(checked, load);
+      const spaceClass = this.#queue.isLooking
+        ? undefined
+        : this.#admission.spaceClassOf(checked, load);
       if (spaceClass === undefined) this.#look(checked, resolve, reject);
       else this.#enqueue({ ...checked, spaceClass, isCredited: false, resolve, reject });
     });
   }
 
   #enqueue(batch: QueuedBatch): void {
-    this.#queue.push(batch);
-    this.#queuedBytes += batch.bytes;
-    this.#queuedChargeBytes += batch.chargeBytes;
-    this.#arrivalCount++;
-    this.#admission.enqueued(batch);
+    this.#queue.add(batch);
     if (this.#options.switches.acknowledgeBeforeWrite === true) batch.resolve(this.#lastLsn as Lsn);
     this.start();
   }
@@ -162,22 +127,20 @@ export class Committer {
     resolve: (lsn: Lsn) => void,
     reject: (error: unknown) => void,
   ): void {
-    this.#lookingCount++;
-    this.#lookingBytes += checked.bytes;
+    this.#queue.beginLook(checked);
     this.#looking = this.#looking.then(async () => {
       try {
-        const spaceClass = this.#admission.spaceClassOf(checked, this.#load);
+        const spaceClass = this.#admission.spaceClassOf(checked, this.#queue.load);
         const prepared =
           spaceClass === undefined
-            ? await this.#admission.lookForSpace(checked, () => this.#load)
+            ? await this.#admission.lookForSpace(checked, () => this.#queue.load)
             : { ...checked, spaceClass, isCredited: false };
         if (this.#failure !== undefined) throw this.#failure;
         this.#enqueue({ ...prepared, resolve, reject });
       } catch (error) {
         reject(error);
       } finally {
-        this.#lookingCount--;
-        this.#lookingBytes -= checked.bytes;
+        this.#queue.endLook(checked);
       }
     });
   }
@@ -192,7 +155,7 @@ export class Committer {
         this.#running = undefined;
         if (this.#failure !== undefined) return;
         // Something may have come between the last look and here.
-        if (this.#queueLength > 0 || this.#isWanted) this.start();
+        if (this.#queue.length > 0 || this.#isWanted) this.start();
       },
       (error: unknown) => {
         this.#running = undefined;
@@ -225,24 +188,12 @@ export class Committer {
     while (this.#running !== undefined) await this.#running;
   }
 
-  get #load(): QueueLoad {
-    return {
-      batchCount: this.#queueLength + this.#lookingCount,
-      bytes: this.#queuedBytes + this.#lookingBytes,
-      chargeBytes: this.#queuedChargeBytes,
-    };
-  }
-
-  get #queueLength(): number {
-    return this.#queue.length - this.#queueHead;
-  }
-
   async #run(): Promise<void> {
     const { log, maintenance } = this.#options;
     for (;;) {
       // With enough waiting, the device is put to work before the callers are let loose again:
       // checksums of what they bring next are computed while it writes.
-      if (this.#queuedBytes < EAGER_BYTES) await this.#settle();
+      if (this.#queue.bytes < EAGER_BYTES) await this.#queue.settle();
       if (this.#isOver()) return;
       this.#isWanted = false;
       if (log.isSlotDue) await log.updateSlot();
@@ -256,7 +207,7 @@ export class Committer {
       const group = this.#form();
       if (group === 'again') continue;
       if (group === undefined) {
-        if (this.#queueLength === 0) {
+        if (this.#queue.length === 0) {
           if (!log.isDiscardDue) return;
           await log.updateSlot();
           continue;
@@ -291,47 +242,36 @@ export class Committer {
     return this.#failure !== undefined;
   }
 
-  /** Lets everybody who was told of the last group come with what they do next. */
-  async #settle(): Promise<void> {
-    let quietTurns = 0;
-    let arrivalCount = this.#arrivalCount;
-    for (let turn = 0; turn < SETTLE_TURNS_MAX && quietTurns < QUIET_TURNS; turn++) {
-      await Promise.resolve();
-      quietTurns = this.#arrivalCount === arrivalCount ? quietTurns + 1 : 0;
-      arrivalCount = this.#arrivalCount;
-    }
-  }
-
   /**
    * Forms the next group; `undefined` when nothing can be written now, `again` when the step that
    * was ready has turned out to be void.
    */
-  #form(): Group | 'again' | undefined {
+  #form(): PendingGroup | 'again' | undefined {
     const { log } = this.#options;
-    const group: Group = { changes: [], batches: [], onDurable: undefined, hasStep: false };
+    const group = new PendingGroup(this.#options);
     const step = this.#currentStep();
     if (step === 'void') return 'again';
     let isBegun = false;
     const stepClass = step?.kind === 'moves' ? 'moves' : 'checkpoint';
-    if (step !== undefined && this.#begin(this.#stepBytes(step), stepClass, step)) {
+    if (step !== undefined && this.#begin(stepBytesOf(step, log), stepClass, step)) {
       isBegun = true;
-      this.#addStep(group, step);
+      group.addStep(step);
     }
     while (!this.#options.keeper.isStalled) {
-      const batch = this.#queue[this.#queueHead];
+      const batch = this.#queue.head;
       if (batch === undefined) break;
       if (isBegun) {
-        if (!this.#mayWrite(batch.spaceClass)) break;
+        if (!this.#room.mayWrite(batch.spaceClass)) break;
         const bytesAfter = log.groupBytes + batch.bytes;
         if (batch.bytes > log.groupRoomBytes || bytesAfter > GROUP_BYTES_MAX) break;
       } else if (!this.#begin(batch.bytes, batch.spaceClass)) {
         break;
       }
       isBegun = true;
-      this.#addBatch(group, batch);
-      this.#queueHead++;
+      group.addBatch(batch);
+      this.#queue.takeHead();
     }
-    this.#trimQueue();
+    this.#queue.trim();
     return isBegun ? group : undefined;
   }
 
@@ -355,7 +295,7 @@ export class Committer {
   /** Begins a group with room for so much, in the open segment or the next; false: no room. */
   #begin(bytes: number, spaceClass: SpaceClass, step?: Step): boolean {
     const { log } = this.#options;
-    if (!this.#hasRoomFor(bytes, spaceClass)) return false;
+    if (!this.#room.hasRoomFor(bytes, spaceClass)) return false;
     const publishing = step?.kind === 'publish' ? step.finish() : undefined;
     if (bytes <= log.roomBytes) {
       log.beginGroup();
@@ -367,126 +307,13 @@ export class Committer {
     return true;
   }
 
-  /** Whether a group with so much may be begun, in the open segment or the next. */
-  #hasRoomFor(bytes: number, spaceClass: SpaceClass): boolean {
-    const { log } = this.#options;
-    if (bytes <= log.roomBytes) return this.#mayWrite(spaceClass);
-    return log.hasReservedSegment && this.#mayOpen(spaceClass);
-  }
-
-  /** Whether a class may open another segment. */
-  #mayOpen(spaceClass: SpaceClass): boolean {
-    const { availableCount } = this.#options.catalog.segments;
-    if (spaceClass !== 'moves') return availableCount >= neededSegments(spaceClass);
-    // The one that is emptied comes back at once if all that is left of it fits.
-    const isGain = this.#isEmptiedWith(this.#options.log.freshRoomBytes);
-    return availableCount >= neededSegments(isGain ? 'moves' : 'table-moves');
-  }
-
-  /** Whether a class may use room in the open segment, which checkpoints may be in need of. */
-  #mayWrite(spaceClass: SpaceClass): boolean {
-    const { availableCount } = this.#options.catalog.segments;
-    // It takes none of those that are available, and may well give some back.
-    if (spaceClass === 'checkpoint') return true;
-    if (spaceClass !== 'moves') return availableCount >= neededSegments(spaceClass) - 1;
-    return (
-      availableCount >= neededSegments('moves') || this.#isEmptiedWith(this.#options.log.roomBytes)
-    );
-  }
-
-  /** Whether the segment that is being emptied is empty after moves of so many bytes. */
-  #isEmptiedWith(roomBytes: number): boolean {
-    return this.#options.maintenance.bytesToMove + 2 * BLOCK_BYTES < roomBytes;
-  }
-
-  #stepBytes(step: Step): number {
-    if (step.kind === 'pages') return pagesBytesOf(step.pages);
-    if (step.kind === 'moves') return moveBytes(step.moves[0]);
-    const { log } = this.#options;
-    const { pages } = step.kind === 'publish' ? step.finish() : log;
-    return recordBytesOf(0, log.manifestBytes(pages.length));
-  }
-
-  #addStep(group: Group, step: Step): void {
-    const { log, maintenance } = this.#options;
-    group.hasStep = true;
-    if (step.kind === 'moves') {
-      maintenance.take(this.#addMoves(group, step.moves));
-      return;
-    }
-    if (step.kind === 'pages') {
-      const places = addPages(log, step.number, step.pages);
-      group.onDurable = () => {
-        step.onDurable(places);
-      };
-    }
-    maintenance.take([]);
-  }
-
-  #addMoves(group: Group, moves: readonly Move[]): readonly Move[] {
-    const { log, counters } = this.#options;
-    const ordinal = log.groupOrdinal;
-    let movedBytes = 0;
-    for (let index = 0; index < moves.length; index++) {
-      const move = moves[index] as Move;
-      const bytes = moveBytes(move);
-      if (bytes > log.groupRoomBytes || movedBytes > RECLAIM_STEP_BYTES) return moves.slice(index);
-      const { lsn, valueBytes } = move.entry;
-      const offset =
-        move.encoded === undefined
-          ? log.add({ ...move, type: RECORD_PUT, lsn })
-          : log.addEncoded(move.encoded, lsn);
-      const entry = TreeEntry.pointer(lsn, valueBytes, ordinal, offset);
-      group.changes.push({ name: move.name, entry, from: move.entry, rangeEnd: '' });
-      movedBytes += bytes;
-      counters.bytesMoved += bytes;
-    }
-    return [];
-  }
-
-  #addBatch(group: Group, batch: QueuedBatch): void {
-    const { log } = this.#options;
-    const lsn = log.nextLsn as Lsn;
-    log.nextLsn++;
-    const ordinal = log.groupOrdinal;
-    for (const { type, key, name, value, checksums, inline } of batch.operations) {
-      const offset = log.add({ type, key, value, checksums, lsn });
-      if (type === RECORD_DELETE_RANGE) {
-        const rangeEnd = inline ?? '';
-        group.changes.push({ name, entry: undefined, from: undefined, rangeEnd });
-        continue;
-      }
-      const entry =
-        type === RECORD_DELETE
-          ? TreeEntry.delete(lsn)
-          : inline === undefined
-            ? TreeEntry.pointer(lsn, value.length, ordinal, offset)
-            : TreeEntry.held(lsn, inline);
-      group.changes.push({ name, entry, from: undefined, rangeEnd: '' });
-    }
-    group.batches.push({ batch, lsn });
-  }
-
-  #apply(group: Group): void {
-    const { catalog, counters, maintenance, log, switches } = this.#options;
-    for (const { name, entry, from, rangeEnd } of group.changes) {
-      if (entry === undefined) {
-        counters.deleteRangeCount++;
-        catalog.deleteRange(name, rangeEnd);
-      } else if (from !== undefined) {
-        catalog.move(name, entry, from);
-      } else {
-        if (entry.kind === ENTRY_DELETE) counters.deleteCount++;
-        else counters.putCount++;
-        catalog.set(name, entry);
-      }
-    }
-    group.onDurable?.();
-    if (group.hasStep) maintenance.committed();
+  #apply(group: PendingGroup): void {
+    const { counters, log, switches } = this.#options;
+    group.apply();
     if (switches.freeBeforeManifest === true) log.forgetParts();
     for (const { batch, lsn } of group.batches) {
       this.#lastLsn = lsn;
-      this.#leaveQueue(batch);
+      this.#queue.leave(batch);
       counters.bytesAccepted += batch.bytes;
       batch.resolve(lsn);
     }
@@ -494,21 +321,21 @@ export class Committer {
 
   /** The batch at the head cannot be written: reclaim has nothing left that it could do. */
   #refuseHead(): void {
-    const batch = this.#queue[this.#queueHead];
+    const batch = this.#queue.head;
     if (batch === undefined) return;
-    this.#queueHead++;
-    this.#trimQueue();
-    this.#leaveQueue(batch);
-    batch.reject(this.#admission.full(batch.chargeBytes, this.#load));
+    this.#queue.takeHead();
+    this.#queue.trim();
+    this.#queue.leave(batch);
+    batch.reject(this.#admission.full(batch.chargeBytes, this.#queue.load));
   }
 
   /** Whether there has come to be room for the batch at the head, or may be after the next write of the slot. */
   #mayBegin(): boolean {
     const { log, keeper } = this.#options;
-    const batch = this.#queue[this.#queueHead];
+    const batch = this.#queue.head;
     if (batch === undefined || log.isSlotDue) return true;
     if (keeper.isStalled) return false;
-    return this.#hasRoomFor(batch.bytes, batch.spaceClass);
+    return this.#room.hasRoomFor(batch.bytes, batch.spaceClass);
   }
 
   /** Nothing can be written now: waits for what may change that, or refuses the batch at the head. */
@@ -539,28 +366,12 @@ export class Committer {
     this.#wake = undefined;
   }
 
-  #leaveQueue(batch: QueuedBatch): void {
-    this.#queuedBytes -= batch.bytes;
-    this.#queuedChargeBytes -= batch.chargeBytes;
-    this.#admission.dequeued(batch);
-  }
-
-  #trimQueue(): void {
-    if (this.#queueHead === this.#queue.length) {
-      this.#queue = [];
-      this.#queueHead = 0;
-    } else if (this.#queueHead > 1024) {
-      this.#queue.splice(0, this.#queueHead);
-      this.#queueHead = 0;
-    }
-  }
-
-  #rejectAll(group: Group, error: unknown): void {
+  #rejectAll(group: PendingGroup, error: unknown): void {
     // The claim's error comes after the device has said that the group is durable.
     if (!(error instanceof ClaimError)) this.#isOutcomeUnknown = true;
     const failure = this.#refusalFor(error, false);
     for (const { batch } of group.batches) {
-      this.#leaveQueue(batch);
+      this.#queue.leave(batch);
       batch.reject(failure);
     }
   }
@@ -584,16 +395,9 @@ export class Committer {
       this.#failure = failure;
       this.#cause = error;
     }
-    const waiting = this.#queue.slice(this.#queueHead);
-    this.#queue = [];
-    this.#queueHead = 0;
-    for (const batch of waiting) {
-      this.#leaveQueue(batch);
+    for (const batch of this.#queue.takeAll()) {
+      this.#queue.leave(batch);
       batch.reject(failure);
     }
   }
-}
-
-function moveBytes(move: Move | undefined): number {
-  return move === undefined ? 0 : recordBytesOf(move.key.length, move.value.length);
 }

@@ -15,11 +15,13 @@
  * - A segment that a predecessor may still write stays quarantined until a slot that points at a
  *   manifest with the note on that predecessor was flushed.
  *
+ * How far the log is written is kept in `written-log.ts`; the slot is written by `slot-writer.ts`.
+ *
  * One caller, one operation at a time; looks at the ring go on beside them.
  */
 import { assert } from '@dozo/base';
 import type { Clock, Device } from '@dozo/base';
-import type { CheckpointPointer, Claim, ClaimChange, LogEnd } from '@dozo/claim';
+import type { CheckpointPointer, Claim, LogEnd } from '@dozo/claim';
 import type { Catalog } from './catalog.ts';
 import type { ClaimHistory, ZombieNote } from './claim-history.ts';
 import type { Counters } from './counters.ts';
@@ -30,22 +32,16 @@ import { HistoryKeeper } from './history-keeper.ts';
 import { BLOCK_BYTES, GROUP_BUFFERS_MAX } from './limits.ts';
 import { encodeManifest, manifestBytesOf } from './manifest.ts';
 import type { LogPosition } from './log-position.ts';
-import type { LogPart, Manifest, PagePlace } from './manifest.ts';
+import type { LogPart, PagePlace } from './manifest.ts';
 import { RECORD_MANIFEST, recordBytesOf, valueChecksums } from './record.ts';
 import type { NewRecord } from './record.ts';
 import type { Recovered } from './recovery.ts';
-import { Reservation } from './reservation.ts';
 import { encodeSegmentHeader, seedOf } from './segment-header.ts';
+import { SlotWriter } from './slot-writer.ts';
 import type { Superblock } from './superblock.ts';
 import type { TestSwitches } from './test-switches.ts';
-
-/** A checkpoint whose pages are all durable. */
-export interface FinishedCheckpoint {
-  readonly number: number;
-  /** Replay starts there. */
-  readonly start: LogPosition;
-  readonly pages: readonly PagePlace[];
-}
+import { WrittenLog } from './written-log.ts';
+import type { FinishedCheckpoint, NextInLog, OpenSegment } from './written-log.ts';
 
 export interface LogWriterOptions {
   readonly device: Device;
@@ -55,17 +51,6 @@ export interface LogWriterOptions {
   readonly recovered: Recovered;
   readonly counters: Counters;
   readonly switches: TestSwitches;
-}
-
-interface OpenSegment {
-  readonly segment: number;
-  readonly ordinal: number;
-  /** Where the part of it that the next manifest will name begins. */
-  partStart: number;
-  firstGroup: number;
-  /** Where the next group goes. */
-  offset: number;
-  groupIndex: number;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -82,25 +67,16 @@ export class LogWriter {
   readonly #options: LogWriterOptions;
   readonly #catalog: Catalog;
   readonly #builder = new GroupBuilder(STAGING_BYTES);
-  #current: OpenSegment | undefined;
   /** The segment that the group under construction begins. */
   #opening: OpenSegment | undefined;
   #publishing: FinishedCheckpoint | undefined;
-  #parts: LogPart[];
-  #pages: readonly PagePlace[];
-  #checkpoint: number;
   #lastCheckpoint: number;
   #nextOrdinal: number;
-  readonly #reservation: Reservation;
-  /** Segments that tables are written to. */
-  #tableSegments: readonly number[] = [];
+  readonly #written: WrittenLog;
+  readonly #slot: SlotWriter;
   readonly #keeper: HistoryKeeper;
-  #discarder: Discarder | undefined;
-  /** The group that {@link commit} has made durable and {@link advance} has not gone behind yet. */
-  #durable: { readonly target: OpenSegment; readonly sizeBytes: number } | undefined;
-  /** Where the newest durable manifest lies, if the slot does not say so yet. */
-  #isSlotStale = false;
-  #manifestPlace: CheckpointPointer | undefined;
+  /** Bytes of the group that {@link commit} has made durable and {@link advance} has not gone behind yet. */
+  #durableBytes: number | undefined;
 
   constructor(options: LogWriterOptions) {
     const { recovered } = options;
@@ -109,17 +85,21 @@ export class LogWriter {
     this.seed = seedOf(options.claim.identity);
     this.nextLsn = recovered.nextLsn;
     this.#nextOrdinal = recovered.nextOrdinal;
-    this.#parts = [...recovered.parts];
-    this.#pages = recovered.pages;
-    this.#checkpoint = recovered.checkpoint;
     this.#lastCheckpoint = recovered.lastCheckpoint;
-    const { claim, switches } = options;
-    const { segments } = this.#catalog;
-    const onConfirmed = (): void => {
-      this.onSegments();
-    };
-    this.#reservation = new Reservation({ claim, segments, switches, onConfirmed });
+    const { claim, superblock, counters, switches } = options;
+    const { catalog } = recovered;
+    const { segments } = catalog;
+    const { geometry } = superblock;
     this.#keeper = new HistoryKeeper(claim, segments, recovered.history);
+    this.#written = new WrittenLog({ geometry, identity: claim.identity, segments, recovered });
+    this.#slot = new SlotWriter({
+      ...{ claim, catalog, counters, switches, seed: this.seed },
+      log: this.#written,
+      history: this.#keeper,
+      onConfirmed: () => {
+        this.onSegments();
+      },
+    });
   }
 
   /** Fences and notes, those included that are not durable yet. */
@@ -152,59 +132,40 @@ export class LogWriter {
 
   /** Where the log stands: every group before is durable and in the index. */
   get position(): LogPosition {
-    const current = this.#current;
-    assert(current !== undefined, 'the log has not been begun');
-    return { ordinal: current.ordinal, offset: current.offset, groupIndex: current.groupIndex };
+    return this.#written.position;
   }
 
   get pages(): readonly PagePlace[] {
-    return this.#pages;
+    return this.#written.pages;
   }
 
   /** Number of the newest durable checkpoint, 0 for none. */
   get checkpointNumber(): number {
-    return this.#checkpoint;
+    return this.#written.checkpointNumber;
   }
 
   /** The closed parts that recovery would replay, and the part in the open segment. */
   get parts(): readonly LogPart[] {
-    return this.#closedParts();
+    return this.#written.parts;
   }
 
   /** What recovery would have to replay, in bytes. */
   get replayBytes(): number {
-    const current = this.#current;
-    let bytes = current === undefined ? 0 : current.offset - current.partStart;
-    for (const part of this.#parts) bytes += part.end - part.start;
-    return bytes;
+    return this.#written.replayBytes;
   }
 
   /** Bytes that records may take in another group of the open segment. */
   get roomBytes(): number {
-    const current = this.#current;
+    const current = this.#written.open;
     if (current === undefined) return 0;
     return this.#strideBytes - current.offset - GROUP_HEADER_BYTES;
   }
 
   /** Bytes that records may take in the first group of a new segment, its manifest set aside. */
   get freshRoomBytes(): number {
-    const manifestBytes = this.manifestBytes(this.#pages.length, this.#parts.length + 1);
+    const { pages, leftParts } = this.#written;
+    const manifestBytes = this.manifestBytes(pages.length, leftParts.length + 1);
     return this.#strideBytes - BLOCK_BYTES - GROUP_HEADER_BYTES - recordBytesOf(0, manifestBytes);
-  }
-
-  /** Whether there is a confirmed segment that the log can go on in. */
-  get hasReservedSegment(): boolean {
-    return this.#reservation.hasSegment;
-  }
-
-  /** Whether a look at the ring is on its way that may confirm more segments. */
-  get isConfirming(): boolean {
-    return this.#reservation.confirming !== undefined;
-  }
-
-  /** Whether the slot must be written before the next group. */
-  get isSlotDue(): boolean {
-    return this.#isSlotStale || this.#reservation.isDue;
   }
 
   /** A number for a new checkpoint. */
@@ -213,42 +174,64 @@ export class LogWriter {
     return this.#lastCheckpoint;
   }
 
-  /**
-   * A segment of the reservation for tables; `undefined` when none is confirmed. It stays in the slot
-   * until {@link closeTableSegment}.
-   */
+  /** Whether there is a confirmed segment that the log can go on in. */
+  get hasReservedSegment(): boolean {
+    return this.#slot.hasSegment;
+  }
+
+  /** Whether a look at the ring is on its way that may confirm more segments. */
+  get isConfirming(): boolean {
+    return this.#slot.isConfirming;
+  }
+
+  /** Resolves when the newest extension of the reservation may be used. Rejects if it may not. */
+  confirmed(): Promise<void> {
+    return this.#slot.confirmed();
+  }
+
+  /** Whether the slot must be written before the next group. */
+  get isSlotDue(): boolean {
+    return this.#slot.isDue;
+  }
+
+  /** See `SlotWriter.update`. */
+  updateSlot(state?: 'held'): Promise<void> {
+    return this.#slot.update(state);
+  }
+
+  /** Gives the claim back, with the slot as it should be found. Rejects with the claim's errors. */
+  release(): Promise<void> {
+    return this.#slot.release();
+  }
+
+  /** See `SlotWriter.takeTableSegment`. */
   takeTableSegment(ordinal: number): number | undefined {
-    if (!this.#reservation.hasSegment) return undefined;
-    const segment = this.#reservation.take();
-    this.#catalog.segments.open(segment, ordinal, this.seed, 'tables');
-    this.#tableSegments = [...this.#tableSegments, segment];
-    return segment;
+    return this.#slot.takeTableSegment(ordinal);
   }
 
   /** Nothing will be written to that segment any more, up to `end` it holds tables. */
   closeTableSegment(segment: number, end: number): void {
-    this.#tableSegments = this.#tableSegments.filter((other) => other !== segment);
-    this.#catalog.segments.close(segment, end);
+    this.#slot.closeTableSegment(segment, end);
   }
 
   /** Whether the slot should be written when there is nothing else to do. */
   get isDiscardDue(): boolean {
-    return this.#discarder?.isDue ?? false;
+    return this.#slot.isDiscardDue;
   }
 
   /** Whether segments have been discarded that the next write of the slot gives back. */
   get isDiscardFinished(): boolean {
-    return this.#discarder?.isFinished ?? false;
+    return this.#slot.isDiscardFinished;
   }
 
   /** From now on free segments are discarded. Once, after the fence. */
   startDiscarding(discarder: Discarder): void {
-    this.#discarder = discarder;
+    this.#slot.startDiscarding(discarder);
   }
 
   /** To be awaited before the slot may say that this claim writes nothing more. */
-  async endDiscarding(): Promise<void> {
-    await this.#discarder?.end();
+  endDiscarding(): Promise<void> {
+    return this.#slot.endDiscarding();
   }
 
   /** Begins a group in the open segment. */
@@ -260,7 +243,7 @@ export class LogWriter {
 
   /** Begins a group, and with it the next segment of the reservation. */
   beginSegment(publishing?: FinishedCheckpoint): void {
-    const segment = this.#reservation.take();
+    const segment = this.#slot.take();
     this.beginGroup();
     this.#catalog.segments.open(segment, this.#nextOrdinal, this.seed);
     this.#opening = {
@@ -278,18 +261,17 @@ export class LogWriter {
   /** Adds a manifest as the group's first record, with a new checkpoint if one is given. */
   publish(finished: FinishedCheckpoint | undefined): void {
     assert(this.#builder.recordCount === 0, 'a manifest is the first record of its group');
-    const value = encodeManifest(this.#manifest(finished));
+    const value = encodeManifest(this.#written.manifest(finished, this.#next()));
     this.#keeper.wroteManifest();
     this.#publishing = finished;
-    this.#manifestPlace = this.#place();
-    this.#isSlotStale = true;
+    this.#slot.pointAt(this.#place());
     const checksums = valueChecksums(value, this.seed);
     this.add({ type: RECORD_MANIFEST, key: EMPTY, value, checksums, lsn: this.nextLsn });
   }
 
   /** Bytes of records that the group under construction can still take. */
   get groupRoomBytes(): number {
-    const target = this.#opening ?? this.#current;
+    const target = this.#opening ?? this.#written.open;
     if (target === undefined || this.#builder.bufferCount >= GROUP_BUFFERS_MAX) return 0;
     return this.#strideBytes - target.offset - this.#builder.sizeBytes;
   }
@@ -300,14 +282,14 @@ export class LogWriter {
   }
 
   get groupSegment(): number {
-    const target = this.#opening ?? this.#current;
+    const target = this.#opening ?? this.#written.open;
     assert(target !== undefined, 'no group is under construction');
     return target.segment;
   }
 
   /** Which use of its segment the group lies in. */
   get groupOrdinal(): number {
-    const target = this.#opening ?? this.#current;
+    const target = this.#opening ?? this.#written.open;
     assert(target !== undefined, 'no group is under construction');
     return target.ordinal;
   }
@@ -333,7 +315,7 @@ export class LogWriter {
    */
   async commit(): Promise<void> {
     const { device, clock, counters, switches } = this.#options;
-    const target = this.#opening ?? this.#current;
+    const target = this.#opening ?? this.#written.open;
     assert(target !== undefined, 'no group is under construction');
     const { segment, offset, ordinal: segmentOrdinal, groupIndex: index } = target;
     const sizeBytes = padded(this.#builder.sizeBytes);
@@ -352,7 +334,7 @@ export class LogWriter {
     counters.flushCount++;
     counters.commitCount++;
     counters.bytesWritten += offset - start + sizeBytes;
-    this.#durable = { target, sizeBytes };
+    this.#durableBytes = sizeBytes;
   }
 
   /**
@@ -361,129 +343,36 @@ export class LogWriter {
    * done that is not in the index yet.
    */
   advance(): void {
-    assert(this.#durable !== undefined, 'no group has been committed');
-    const { target, sizeBytes } = this.#durable;
-    this.#durable = undefined;
+    assert(this.#durableBytes !== undefined, 'no group has been committed');
+    const sizeBytes = this.#durableBytes;
+    this.#durableBytes = undefined;
     this.#keeper.groupIsDurable();
-    if (this.#opening !== undefined) {
-      const before = this.#current;
-      if (before !== undefined) {
-        this.#parts = this.#closedParts();
-        this.#catalog.segments.close(before.segment, before.offset);
-      }
-      this.#current = this.#opening;
-      this.#opening = undefined;
-    }
-    const published = this.#publishing;
-    if (published !== undefined) {
-      this.#parts = partsSince(this.#parts, published.start);
-      this.#pages = published.pages;
-      this.#checkpoint = published.number;
-      if (target.ordinal === published.start.ordinal) {
-        target.partStart = published.start.offset;
-        target.firstGroup = published.start.groupIndex;
-      }
-      this.#publishing = undefined;
-    }
-    target.offset += sizeBytes;
-    target.groupIndex++;
+    this.#written.advance(sizeBytes, this.#opening, this.#publishing);
+    this.#opening = undefined;
+    this.#publishing = undefined;
     this.appendedBytes += sizeBytes;
-  }
-
-  /**
-   * Writes the slot: where the newest manifest lies, and a reservation that is filled up with free
-   * segments when it has become short. Those are confirmed by a look at the ring that goes on beside
-   * the log. Afterwards, what the manifest before needed and this one does not is free. Rejects with
-   * the claim's errors.
-   */
-  async updateSlot(state?: 'held'): Promise<void> {
-    const { claim, counters } = this.#options;
-    this.#reservation.extend();
-    this.#discarder?.beforeSlot();
-    this.#isSlotStale = false;
-    this.#keeper.beforeSlot();
-    await claim.update({ ...this.#slotChange(), ...(state === undefined ? {} : { state }) });
-    counters.flushCount++;
-    counters.bytesWritten += BLOCK_BYTES;
-    this.#letGo();
-    this.#reservation.confirm();
-    this.#discarder?.slotIsDurable();
-  }
-
-  /** Gives the claim back, with the slot as it should be found. Rejects with the claim's errors. */
-  async release(): Promise<void> {
-    await this.#reservation.confirming;
-    await this.endDiscarding();
-    this.#discarder?.beforeSlot();
-    this.#keeper.beforeSlot();
-    await this.#options.claim.release(this.#slotChange());
-  }
-
-  /** Resolves when the newest extension of the reservation may be used. Rejects if it may not. */
-  async confirmed(): Promise<void> {
-    await this.#reservation.confirming;
-    this.#reservation.throwError();
   }
 
   /** How far the log is durable, for the note that a write or flush has failed. */
   get durableEnd(): LogEnd | undefined {
-    return this.#current === undefined ? undefined : this.#logEnd(this.#current);
+    return this.#written.end;
   }
 
   /** Test switch `freeBeforeManifest`: lets go of what the manifest on the device still names. */
   forgetParts(): void {
-    for (const { segment } of this.#parts) this.#catalog.segments.forgetNeeded(segment);
+    for (const { segment } of this.#written.leftParts) this.#catalog.segments.forgetNeeded(segment);
   }
 
-  #slotChange(): ClaimChange {
-    const current = this.#current;
-    const open = current === undefined ? [] : [current.segment];
-    return {
-      ...(this.#manifestPlace === undefined ? {} : { checkpoint: this.#manifestPlace }),
-      ...(current === undefined ? {} : { logEnd: this.#logEnd(current) }),
-      reservation: [
-        ...open,
-        ...this.#tableSegments,
-        ...this.#reservation.segments,
-        ...(this.#discarder?.segments ?? []),
-      ],
-    };
-  }
-
-  /** The slot is durable: what only its older block needs is free. */
-  #letGo(): void {
-    const current = this.#current;
-    if (current === undefined) return;
-    const { segments } = this.#catalog;
-    segments.setNeeded(new Set([...this.#parts.map(({ segment }) => segment), current.segment]));
-    segments.setPages(this.#pages);
-    this.#catalog.checkpointIsDurable(this.#checkpoint);
-    this.#keeper.slotIsDurable();
-  }
-
-  /** The manifest as of the group under construction: everything before that group is closed. */
-  #manifest(finished: FinishedCheckpoint | undefined): Manifest {
-    const parts = this.#closedParts();
+  #next(): NextInLog {
     return {
       nextLsn: this.nextLsn,
       nextOrdinal: this.#nextOrdinal,
-      checkpoint: finished?.number ?? this.#checkpoint,
-      pages: finished?.pages ?? this.#pages,
-      parts: finished === undefined ? parts : partsSince(parts, finished.start),
       history: this.#keeper.current,
     };
   }
 
-  #closedParts(): LogPart[] {
-    const current = this.#current;
-    if (current === undefined || current.partStart === current.offset) return this.#parts.slice();
-    const { segment, ordinal, partStart: start, offset: end, firstGroup } = current;
-    const { identity } = this.#options.claim;
-    return [...this.#parts, { segment, ordinal, identity, start, end, firstGroup }];
-  }
-
   #header(opening: OpenSegment): Uint8Array {
-    const before = this.#current;
+    const before = this.#written.open;
     const previous =
       before === undefined
         ? {}
@@ -500,21 +389,15 @@ export class LogWriter {
   }
 
   #place(): CheckpointPointer {
-    const target = this.#opening ?? this.#current;
+    const target = this.#opening ?? this.#written.open;
     assert(target !== undefined, 'no group is under construction');
     const { segment, ordinal: segmentOrdinal, offset } = target;
     const groupOffset = deviceOffset(this.#options.superblock.geometry, segment, offset);
     return { segment, segmentOrdinal, groupOffset };
   }
 
-  #logEnd(current: OpenSegment): LogEnd {
-    const { segment, ordinal: segmentOrdinal } = current;
-    const { geometry } = this.#options.superblock;
-    return { segment, segmentOrdinal, offset: deviceOffset(geometry, segment, current.offset) };
-  }
-
   #groupOffset(): number {
-    const target = this.#opening ?? this.#current;
+    const target = this.#opening ?? this.#written.open;
     assert(target !== undefined, 'no group is under construction');
     return target.offset;
   }
@@ -522,17 +405,4 @@ export class LogWriter {
   get #strideBytes(): number {
     return this.#options.superblock.geometry.segmentStrideBytes;
   }
-}
-
-/** What of the parts lies at or after a place in the log. */
-function partsSince(parts: readonly LogPart[], start: LogPosition): LogPart[] {
-  const kept: LogPart[] = [];
-  for (const part of parts) {
-    if (part.ordinal < start.ordinal) continue;
-    if (part.ordinal > start.ordinal) kept.push(part);
-    else if (start.offset < part.end) {
-      kept.push({ ...part, start: start.offset, firstGroup: start.groupIndex });
-    }
-  }
-  return kept;
 }

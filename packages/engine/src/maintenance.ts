@@ -18,7 +18,7 @@ import type { Counters } from './counters.ts';
 import { segmentCapacityOf } from './geometry.ts';
 import type { Geometry } from './geometry.ts';
 import { BLOCK_BYTES } from './limits.ts';
-import type { FinishedCheckpoint, LogWriter } from './log-writer.ts';
+import type { LogWriter } from './log-writer.ts';
 import type { LogSource } from './log-walk.ts';
 import type { PagePlace } from './manifest.ts';
 import type { MaybePromise } from './maybe-promise.ts';
@@ -26,6 +26,7 @@ import type { Pace } from './pacer.ts';
 import { Reclaimer } from './reclaimer.ts';
 import type { Move, Moves } from './reclaimer.ts';
 import { neededSegments } from './space.ts';
+import type { FinishedCheckpoint } from './written-log.ts';
 import type { TreeEntry } from './tree/tree-entry.ts';
 
 /** Live records on their way. */

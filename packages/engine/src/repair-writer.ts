@@ -17,7 +17,6 @@ import type { TableJobOptions } from './flush-job.ts';
 import { CACHE_BYTES_DEFAULT } from './limits.ts';
 import { LogSource } from './log-walk.ts';
 import { LogWriter } from './log-writer.ts';
-import type { FinishedCheckpoint } from './log-writer.ts';
 import { noSegment } from './open-engine.ts';
 import { UNPACED } from './pacer.ts';
 import { recordBytesOf } from './record.ts';
@@ -35,6 +34,7 @@ import type { TableSalvage } from './table/table-salvage.ts';
 import { TreeAccess } from './tree-access.ts';
 import { treeSettingsOf } from './tree-settings.ts';
 import { TreeView } from './tree/tree-view.ts';
+import type { FinishedCheckpoint } from './written-log.ts';
 
 export interface RepairWriterOptions {
   readonly device: Device;

@@ -8,7 +8,7 @@
 import { ByteReader, ByteWriter, CodecError, crc32c, writeUint32 } from '@dozo/base';
 import type { ClaimIdentity } from '@dozo/claim';
 import { BLOCK_BYTES } from './limits.ts';
-import type { SegmentKind } from './segment-table.ts';
+import type { SegmentKind } from './segment-uses.ts';
 
 /** What a segment's header says. */
 export interface SegmentHeader {

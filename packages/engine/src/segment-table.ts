@@ -11,10 +11,18 @@
  * A *quarantined* segment is one that a process which may still live has reserved. It is read like any
  * other where it holds live records, but where it would become free it is held back, until the
  * quarantine ends. So it is never reserved, and nothing is ever written to it.
+ *
+ * What is written in a segment is kept in `segment-uses.ts`, and how much of it lives in `live-bytes.ts`; the
+ * order of free ones in `free-segments.ts`, and readers in `retired-segments.ts`.
  */
 import { assert } from '@dozo/base';
 import type { SegmentRow } from './checkpoint-page.ts';
+import { FreeSegments } from './free-segments.ts';
 import { BLOCK_BYTES } from './limits.ts';
+import { LiveBytes } from './live-bytes.ts';
+import { RetiredSegments } from './retired-segments.ts';
+import { SegmentUses } from './segment-uses.ts';
+import type { SegmentKind } from './segment-uses.ts';
 import type { TableMeta } from './table/table-meta.ts';
 import type { TestSwitches } from './test-switches.ts';
 
@@ -26,64 +34,39 @@ const RETIRED = 4;
 /** Would be free, and is quarantined. */
 const HELD_BACK = 5;
 
-const LOG = 0;
-const TABLES = 1;
-
-/** What is written into a segment during one use of it. */
-export type SegmentKind = 'log' | 'tables';
-
-/** Counts and live bytes of all segments of a device. */
+/** All segments of a device: see the file comment. */
 export class SegmentTable {
   readonly count: number;
   /** Told whenever segments have become free. */
   onFree: () => void = () => undefined;
   readonly #states: Uint8Array;
-  readonly #kinds: Uint8Array;
-  readonly #ordinals: Float64Array;
-  readonly #seeds: Uint32Array;
-  readonly #ends: Uint32Array;
-  readonly #liveBytes: Float64Array;
-  readonly #pageBytes: Float64Array;
-  /** Which segment a use of the log lies in, for all that may still be read. */
-  readonly #segmentOfOrdinal = new Map<number, number>();
+  readonly #uses: SegmentUses;
+  readonly #live: LiveBytes;
   readonly #damaged = new Set<number>();
-  /** Segments of the log that may have been left before they were full, because their claim ended. */
-  readonly #cutShort = new Set<number>();
   #quarantined: ReadonlySet<number> = new Set();
   /** Segments that the durable manifest needs for recovery. */
   #needed = new Set<number>();
-  readonly #free: number[] = [];
-  /** Free too, and discarded since: taken last. */
-  readonly #discarded: number[] = [];
-  #freeHead = 0;
+  readonly #free = new FreeSegments();
+  readonly #retired: RetiredSegments;
   #reservedCount = 0;
   readonly #freesTablesInUse: boolean;
-  /** A test switch has the same bytes die twice, or rot believed: what comes of that is to be seen from outside. */
-  readonly #isMiscounted: boolean;
-  readonly #retired: { readonly segment: number; readonly epoch: number }[] = [];
-  #epoch = 0;
-  readonly #readers = new Map<number, number>();
-  #shortReaderCount = 0;
-  #onLeave: (() => void)[] = [];
-  #totalLiveBytes = 0;
-  #tableBytes = 0;
   /** While the log is replayed, segments fill and empty without being retired. */
   #isRecovering = true;
 
   constructor(count: number, switches: TestSwitches = {}) {
     this.count = count;
+    this.#retired = new RetiredSegments((segment) => {
+      this.#makeFree(segment);
+    });
     this.#freesTablesInUse = switches.freeTablesInUse === true;
-    this.#isMiscounted =
+    this.#states = new Uint8Array(count);
+    this.#uses = new SegmentUses(count);
+    // The same bytes die twice, or rot is believed: what comes of that is to be seen from outside.
+    const isMiscounted =
       switches.settleTwice === true ||
       switches.dropDeletesEarly === true ||
       switches.skipReadChecks === true;
-    this.#states = new Uint8Array(count);
-    this.#kinds = new Uint8Array(count);
-    this.#ordinals = new Float64Array(count);
-    this.#seeds = new Uint32Array(count);
-    this.#ends = new Uint32Array(count);
-    this.#liveBytes = new Float64Array(count);
-    this.#pageBytes = new Float64Array(count);
+    this.#live = new LiveBytes(count, isMiscounted);
   }
 
   /** Segments that the log can go on in: free or reserved. */
@@ -92,7 +75,7 @@ export class SegmentTable {
   }
 
   get retiredCount(): number {
-    return this.#retired.length;
+    return this.#retired.count;
   }
 
   /** Segments that no reservation of ours may take, whatever they hold. */
@@ -109,22 +92,22 @@ export class SegmentTable {
 
   /** Segments that are free and not reserved. */
   get unreservedCount(): number {
-    return this.undiscardedCount + this.#discarded.length;
+    return this.#free.count;
   }
 
   /** Of these, how many the device may still keep old bytes for. */
   get undiscardedCount(): number {
-    return this.#free.length - this.#freeHead;
+    return this.#free.undiscardedCount;
   }
 
   /** Live bytes in all segments, tables included. */
   get totalLiveBytes(): number {
-    return this.#totalLiveBytes;
+    return this.#live.totalBytes;
   }
 
   /** Bytes of tables, those included that wait for a checkpoint to be let go. */
   get tableBytes(): number {
-    return this.#tableBytes;
+    return this.#live.tableBytes;
   }
 
   /** Dead bytes in closed segments that nothing but their live bytes keeps from being used again. */
@@ -145,10 +128,11 @@ export class SegmentTable {
   packingLossBytes(segmentBytes: number): number {
     let bytes = 0;
     for (let segment = 0; segment < this.count; segment++) {
-      if (this.#states[segment] !== CLOSED || this.#kinds[segment] === TABLES) continue;
+      if (this.#states[segment] !== CLOSED || this.#uses.isOfTables(segment)) continue;
       const writtenBytes = this.endOf(segment) - BLOCK_BYTES;
       const leftBytes = segmentBytes - writtenBytes;
-      if (leftBytes <= 0 || leftBytes > segmentBytes / 2 || this.#cutShort.has(segment)) continue;
+      if (leftBytes <= 0 || leftBytes > segmentBytes / 2) continue;
+      if (this.#uses.isCutShort(segment)) continue;
       bytes += (leftBytes * this.liveBytesOf(segment)) / writtenBytes;
     }
     return Math.ceil(bytes);
@@ -156,35 +140,35 @@ export class SegmentTable {
 
   /** Where a use of the log lies; `undefined` when nothing of it is live any more. */
   segmentOf(ordinal: number): number | undefined {
-    return this.#segmentOfOrdinal.get(ordinal);
+    return this.#uses.segmentOf(ordinal);
   }
 
   /** Whether live bytes of a use of the log still count: it has not been retired. */
   isCounted(ordinal: number): boolean {
-    const segment = this.#segmentOfOrdinal.get(ordinal);
+    const segment = this.#uses.segmentOf(ordinal);
     return segment !== undefined && this.#states[segment] !== RETIRED;
   }
 
   liveBytesOf(segment: number): number {
-    return this.#liveBytes[segment] as number;
+    return this.#live.of(segment);
   }
 
   /** Bytes of the current index snapshot in a segment. */
   pageBytesOf(segment: number): number {
-    return this.#pageBytes[segment] as number;
+    return this.#live.ofPages(segment);
   }
 
   seedOf(segment: number): number {
-    return this.#seeds[segment] as number;
+    return this.#uses.seedOf(segment);
   }
 
   ordinalOf(segment: number): number {
-    return this.#ordinals[segment] as number;
+    return this.#uses.ordinalOf(segment);
   }
 
   /** Where the last group of a closed segment ends, as an offset in the segment. */
   endOf(segment: number): number {
-    return this.#ends[segment] as number;
+    return this.#uses.endOf(segment);
   }
 
   isClosed(segment: number): boolean {
@@ -192,7 +176,7 @@ export class SegmentTable {
   }
 
   kindOf(segment: number): SegmentKind {
-    return this.#kinds[segment] === TABLES ? 'tables' : 'log';
+    return this.#uses.isOfTables(segment) ? 'tables' : 'log';
   }
 
   isQuarantined(segment: number): boolean {
@@ -224,7 +208,7 @@ export class SegmentTable {
     const rows: SegmentRow[] = [];
     for (let segment = 0; segment < this.count; segment++) {
       if (this.#states[segment] !== CLOSED && this.#states[segment] !== OPEN) continue;
-      if (this.#kinds[segment] === TABLES) continue;
+      if (this.#uses.isOfTables(segment)) continue;
       rows.push(this.#row(segment));
     }
     return rows;
@@ -236,27 +220,19 @@ export class SegmentTable {
    */
   restore(row: Omit<SegmentRow, 'liveBytes'>): void {
     const { segment, ordinal } = row;
-    if (this.#states[segment] === CLOSED && this.#ordinals[segment] !== ordinal) {
-      this.#totalLiveBytes -= this.#liveBytes[segment] as number;
-      this.#liveBytes[segment] = 0;
-      this.#segmentOfOrdinal.delete(this.#ordinals[segment] as number);
+    if (this.#states[segment] === CLOSED && this.#uses.ordinalOf(segment) !== ordinal) {
+      this.#live.clear(segment);
+      this.#uses.forgetRestored(segment);
     }
     this.#states[segment] = CLOSED;
-    this.#kinds[segment] = LOG;
-    this.#ordinals[segment] = ordinal;
-    this.#seeds[segment] = row.seed;
-    this.#ends[segment] = row.end;
-    this.#segmentOfOrdinal.set(ordinal, segment);
+    this.#uses.restore(row);
   }
 
   /** During recovery: a table of the checkpoint lies there. */
   restoreTable(table: TableMeta): void {
-    const { segment, ordinal, offset, sizeBytes } = table;
-    this.#states[segment] = CLOSED;
-    this.#kinds[segment] = TABLES;
-    this.#ordinals[segment] = ordinal;
-    this.#ends[segment] = Math.max(this.endOf(segment), offset + sizeBytes);
-    this.addTable(segment, sizeBytes);
+    this.#states[table.segment] = CLOSED;
+    this.#uses.restoreTable(table);
+    this.addTable(table.segment, table.sizeBytes);
   }
 
   /** After recovery: what holds nothing that is needed is free, unless it is quarantined. */
@@ -264,25 +240,14 @@ export class SegmentTable {
     this.#isRecovering = false;
     this.#quarantined = new Set(quarantined);
     this.#needed = new Set(needed);
-    this.#findCutShort();
+    this.#uses.findCutShort();
     for (let segment = 0; segment < this.count; segment++) {
-      if (this.#liveBytes[segment] !== 0 || needed.has(segment)) {
+      if (this.#live.of(segment) !== 0 || needed.has(segment)) {
         assert(this.#states[segment] === CLOSED, 'a live segment is not known');
       } else {
         this.#makeFree(segment);
       }
     }
-  }
-
-  /** The last segment that each claim has used. */
-  #findCutShort(): void {
-    const lastOfSeed = new Map<number, number>();
-    for (const [ordinal, segment] of this.#segmentOfOrdinal) {
-      const seed = this.seedOf(segment);
-      const last = lastOfSeed.get(seed);
-      if (last === undefined || this.ordinalOf(last) < ordinal) lastOfSeed.set(seed, segment);
-    }
-    for (const segment of lastOfSeed.values()) this.#cutShort.add(segment);
   }
 
   /** Of the quarantined segments only these stay so; the others become free. */
@@ -296,65 +261,47 @@ export class SegmentTable {
   }
 
   addLive(segment: number, bytes: number): void {
-    this.#liveBytes[segment] = (this.#liveBytes[segment] as number) + bytes;
-    this.#totalLiveBytes += bytes;
+    this.#live.add(segment, bytes);
   }
 
   /** Takes bytes away, and retires the segment with the last of them. */
   removeLive(segment: number, bytes: number): void {
-    const before = this.#liveBytes[segment] as number;
-    assert(before >= bytes || this.#isMiscounted, 'a segment has less than no live bytes');
-    const left = Math.max(0, before - bytes);
-    this.#liveBytes[segment] = left;
-    this.#totalLiveBytes -= before - left;
+    const left = this.#live.remove(segment, bytes);
     if (left === 0) this.#retireIfDead(segment);
   }
 
   /** A pointer into a use of the log has come. */
   addPointer(ordinal: number, bytes: number): void {
-    const segment = this.#segmentOfOrdinal.get(ordinal);
+    const segment = this.#uses.segmentOf(ordinal);
     assert(segment !== undefined, 'a record lies in no known use of a segment');
     this.addLive(segment, bytes);
   }
 
   /** A pointer has gone, into a use that still counts. */
   removePointer(ordinal: number, bytes: number): void {
-    const segment = this.#segmentOfOrdinal.get(ordinal);
+    const segment = this.#uses.segmentOf(ordinal);
     assert(segment !== undefined, 'a record lies in no known use of a segment');
     this.removeLive(segment, bytes);
   }
 
   /** A table has been given a place in a segment. */
   addTable(segment: number, sizeBytes: number): void {
-    this.addLive(segment, sizeBytes);
-    this.#tableBytes += sizeBytes;
+    this.#live.addTable(segment, sizeBytes);
   }
 
   /** A table is needed by nobody any more, neither now nor after a crash. */
   removeTable(segment: number, sizeBytes: number): void {
-    this.#tableBytes -= sizeBytes;
-    this.removeLive(segment, sizeBytes);
+    const left = this.#live.removeTable(segment, sizeBytes);
+    if (left === 0) this.#retireIfDead(segment);
   }
 
   /** Takes up to `limit` free segments into the reservation. */
   reserve(limit: number): number[] {
-    const taken: number[] = [];
-    while (taken.length < limit && this.#freeHead < this.#free.length) {
-      const segment = this.#free[this.#freeHead++] as number;
+    const taken = this.#free.take(limit);
+    for (const segment of taken) {
       assert(this.#states[segment] === FREE, 'a segment in use would be reserved');
       assert(!this.#quarantined.has(segment), 'a quarantined segment would be reserved');
       this.#states[segment] = RESERVED;
-      taken.push(segment);
-    }
-    if (this.#freeHead > 1024 && this.#freeHead * 2 > this.#free.length) {
-      this.#free.splice(0, this.#freeHead);
-      this.#freeHead = 0;
-    }
-    while (taken.length < limit) {
-      const segment = this.#discarded.pop();
-      if (segment === undefined) break;
-      this.#states[segment] = RESERVED;
-      taken.push(segment);
     }
     this.#reservedCount += taken.length;
     return taken;
@@ -365,8 +312,7 @@ export class SegmentTable {
    * discarded, and not for the log, so that they do not count as available.
    */
   reserveUndiscarded(limit: number): number[] {
-    const length = Math.min(limit, this.undiscardedCount);
-    const taken = this.#free.splice(this.#free.length - length, length);
+    const taken = this.#free.takeUndiscarded(limit);
     for (const segment of taken) this.#states[segment] = RESERVED;
     return taken;
   }
@@ -376,7 +322,8 @@ export class SegmentTable {
     for (const [index, segment] of segments.entries()) {
       assert(this.#states[segment] === RESERVED, 'only what is reserved can be given back');
       this.#states[segment] = FREE;
-      (index < discardedCount ? this.#discarded : this.#free).push(segment);
+      if (index < discardedCount) this.#free.addDiscarded(segment);
+      else this.#free.add(segment);
     }
     if (segments.length > 0) this.onFree();
   }
@@ -385,23 +332,17 @@ export class SegmentTable {
   open(segment: number, ordinal: number, seed: number, kind: SegmentKind = 'log'): void {
     assert(this.#states[segment] === RESERVED, 'writing outside the reservation');
     this.#states[segment] = OPEN;
-    this.#kinds[segment] = kind === 'log' ? LOG : TABLES;
     this.#reservedCount--;
-    this.#ordinals[segment] = ordinal;
-    this.#seeds[segment] = seed;
-    this.#ends[segment] = 0;
-    this.#cutShort.delete(segment);
-    if (kind === 'tables') return;
-    this.#segmentOfOrdinal.set(ordinal, segment);
-    this.#needed.add(segment);
+    this.#uses.begin(segment, ordinal, seed, kind);
+    if (kind === 'log') this.#needed.add(segment);
   }
 
   /** An open segment is full up to `end`. If it is of the log, the next manifest needs it. */
   close(segment: number, end: number): void {
     assert(this.#states[segment] === OPEN, 'closing a segment that is not open');
     this.#states[segment] = CLOSED;
-    this.#ends[segment] = end;
-    if (this.#kinds[segment] === TABLES && this.#liveBytes[segment] === 0) {
+    this.#uses.close(segment, end);
+    if (this.#uses.isOfTables(segment) && this.#live.of(segment) === 0) {
       this.#retireIfDead(segment);
     }
   }
@@ -415,19 +356,14 @@ export class SegmentTable {
 
   /** Where the pages of the newest durable index snapshot lie. */
   setPages(pages: readonly { readonly segment: number; readonly valueBytes: number }[]): void {
-    this.#pageBytes.fill(0);
-    for (const { segment, valueBytes } of pages) {
-      this.#pageBytes[segment] = (this.#pageBytes[segment] as number) + valueBytes;
-    }
+    this.#live.setPages(pages);
   }
 
   /** Test switch: makes a dead segment the next to be written although recovery needs it. */
   forgetNeeded(segment: number): void {
     this.#needed.delete(segment);
     this.#retireIfDead(segment);
-    if (this.#states[segment] !== FREE || this.#free.at(-1) !== segment) return;
-    this.#free.pop();
-    this.#free.splice(this.#freeHead, 0, segment);
+    if (this.#states[segment] === FREE) this.#free.moveLastFirst(segment);
   }
 
   /**
@@ -437,49 +373,28 @@ export class SegmentTable {
    * @param epoch what an enclosing reader got, which is still there: the new one sees what that one
    *   sees, and may outlive it. Default: now.
    */
-  enter(isShort: boolean, epoch = this.#epoch): number {
-    if (isShort) this.#shortReaderCount++;
-    this.#readers.set(epoch, (this.#readers.get(epoch) ?? 0) + 1);
-    return epoch;
+  enter(isShort: boolean, epoch?: number): number {
+    return this.#retired.enter(isShort, epoch);
   }
 
   /** The reader that got this number from {@link enter} has ended. */
   leave(epoch: number, isShort: boolean): void {
-    if (isShort) this.#shortReaderCount--;
-    const left = (this.#readers.get(epoch) ?? 0) - 1;
-    assert(left >= 0, 'a reader leaves that never entered');
-    if (left > 0) this.#readers.set(epoch, left);
-    else this.#readers.delete(epoch);
-    this.#freeRetired();
-    const waiting = this.#onLeave;
-    if (waiting.length === 0) return;
-    this.#onLeave = [];
-    for (const wake of waiting) wake();
+    this.#retired.leave(epoch, isShort);
   }
 
-  /**
-   * Resolves when the next reader leaves; `undefined` when no short reader keeps a retired segment
-   * back. Snapshots may stay for ever, and are not waited for.
-   */
+  /** See `RetiredSegments.nextRelease`. */
   nextRelease(): Promise<void> | undefined {
-    if (this.#retired.length === 0 || this.#shortReaderCount === 0) return undefined;
-    return new Promise((resolve) => {
-      this.#onLeave.push(resolve);
-    });
+    return this.#retired.nextRelease();
   }
 
   #makeFree(segment: number): void {
-    if (this.#kinds[segment] === LOG) {
-      const ordinal = this.#ordinals[segment] as number;
-      // A later use of another segment never has the same ordinal; an entry of ours may be gone already.
-      if (this.#segmentOfOrdinal.get(ordinal) === segment) this.#segmentOfOrdinal.delete(ordinal);
-    }
+    this.#uses.end(segment);
     if (this.#quarantined.has(segment)) {
       this.#states[segment] = HELD_BACK;
       return;
     }
     this.#states[segment] = FREE;
-    this.#free.push(segment);
+    this.#free.add(segment);
     this.onFree();
   }
 
@@ -494,29 +409,14 @@ export class SegmentTable {
   }
 
   #retireIfDead(segment: number): void {
-    if (this.#states[segment] !== CLOSED || this.#liveBytes[segment] !== 0) return;
+    if (this.#states[segment] !== CLOSED || this.#live.of(segment) !== 0) return;
     if (this.#isRecovering || this.#needed.has(segment)) return;
     this.#states[segment] = RETIRED;
     this.#damaged.delete(segment);
-    if (this.#freesTablesInUse && this.#kinds[segment] === TABLES) {
+    if (this.#freesTablesInUse && this.#uses.isOfTables(segment)) {
       this.#makeFree(segment);
       return;
     }
-    this.#retired.push({ segment, epoch: this.#epoch });
-    this.#epoch++;
-    this.#freeRetired();
-  }
-
-  #freeRetired(): void {
-    if (this.#retired.length === 0) return;
-    // A map keeps the order of insertion, and epochs only grow.
-    const oldest = this.#readers.keys().next().value ?? Number.POSITIVE_INFINITY;
-    for (;;) {
-      const next = this.#retired[0];
-      if (next === undefined || next.epoch >= oldest) return;
-      // First: whoever is told of a free segment may retire others before this goes on.
-      this.#retired.shift();
-      this.#makeFree(next.segment);
-    }
+    this.#retired.add(segment);
   }
 }

@@ -5,37 +5,36 @@
  * Two lines of work, one job each at a time: flushes, because memory waits for them, and the rest. What
  * they make is durable before it becomes part of the tree; a checkpoint follows. Writers are stalled when
  * the active memtable is full while the last one is still being flushed, and when level 0 has become so
- * long that reads would suffer.
+ * long that reads would suffer: see `flush-pace.ts` and `compaction-choice.ts`. What entries hide is found out
+ * beside that, in `settling-line.ts`.
  *
  * When there is nothing to compact and little is written, tables are gathered out of segments that have
- * become sparse: see `sparse-tables.ts`. That copies no more than flushes and compactions have written.
+ * become sparse: see `table-gatherer.ts`.
  *
  * The first error ends the engine, but for damage: a table that cannot be read stays as it is, is remembered,
  * and compaction goes on around it. Where damage leaves nothing that would make level 0 shorter, puts are
  * refused, so that reads do not get slower for ever and deletes still find room.
  */
-import { AssertionError, hasCode } from '@dozo/base';
-import type { Clock, Compute, Timer } from '@dozo/base';
+import { AssertionError } from '@dozo/base';
+import type { Clock, Compute } from '@dozo/base';
 import type { Catalog, Generation } from './catalog.ts';
+import { CompactionChoice } from './compaction-choice.ts';
 import { compact } from './compaction-job.ts';
 import type { Counters } from './counters.ts';
 import { EngineError } from './errors.ts';
 import { flushMemtable } from './flush-job.ts';
 import type { TableJobOptions } from './flush-job.ts';
-import { segmentCapacityOf } from './geometry.ts';
+import { FlushPace } from './flush-pace.ts';
 import type { Geometry } from './geometry.ts';
-import { LEVEL_ZERO_RUNS_STALL, REST_MS, REST_PUT_BYTES_MAX, SETTLE_IDLE_MS } from './limits.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { Maintenance, TreeWork } from './maintenance.ts';
 import { Pacer } from './pacer.ts';
 import type { Settler } from './settler.ts';
-import { neededSegments } from './space.ts';
-import { sparsestTableSegment } from './sparse-tables.ts';
+import { SettlingLine } from './settling-line.ts';
+import { TableGatherer } from './table-gatherer.ts';
 import { moveTables } from './table-mover.ts';
 import type { TableSpace } from './table-space.ts';
 import type { TableMeta } from './table/table-meta.ts';
-import { PickerAroundDamage } from './tree/around-damage.ts';
-import { CompactionPicker } from './tree/compaction-picker.ts';
 import type { Compaction } from './tree/compaction-picker.ts';
 import type { TestSwitches } from './test-switches.ts';
 import type { TreeAccess } from './tree-access.ts';
@@ -59,55 +58,43 @@ export interface TreeKeeperOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-/** So much of a memtable may be put before the flush of the last one has done anything. */
-const FLUSH_LAG_SHARE = 0.25;
-
-/** Tables above the last level are merged for the sake of space until they are one part in so many of all. */
-const SPACE_SHARE = 64;
-
 /** See the file comment. */
 export class TreeKeeper implements TreeWork {
   readonly #options: TreeKeeperOptions;
-  readonly #picker: CompactionPicker;
-  readonly #pickerAroundDamage: PickerAroundDamage;
+  readonly #settling: SettlingLine;
+  readonly #pace: FlushPace;
+  readonly #choice: CompactionChoice;
+  readonly #gatherer: TableGatherer;
   #maintenance: Maintenance | undefined;
   #flush: Promise<void> | undefined;
   #work: Promise<void> | undefined;
-  #settling: Promise<void> | undefined;
-  #idleTimer: Timer | undefined;
-  #restTimer: Timer | undefined;
-  /** Little was put in the time before the last look; and since then, if that is still so. */
-  #isAtRest = false;
-  #putBytesAtLook = 0;
-  /** `Catalog.generation` in which tables were as close together as they should be. */
-  #gatheredGeneration = -1;
-  /** Bytes of tables that may still be gathered. */
-  #gatherBytesMax: number;
   #isFlushWanted = false;
-  #isSpaceWanted = false;
   /** There will be a look after this turn. */
   #isLookDue = false;
   #moveWanted: number | undefined;
-  #wantedSegmentCount = 0;
-  /** With so many segments available a compaction was begun that did not have room, and was given up. */
-  #triedCount = 0;
-  /** Damage ended a job, and it is not known which of its tables to leave out. */
-  #isCompactionBroken = false;
-  /** Compaction is due, and all that is due would read damaged tables. */
-  #isStuckOnDamage = false;
-  #logBytesAtRotation = 0;
-  /** How far the flush is: see `FlushJobOptions.onEntries`. */
-  #flushedCount = 0;
   #isEnded = false;
   #waiting: (() => void)[] = [];
 
   constructor(options: TreeKeeperOptions) {
     this.#options = options;
-    const { compaction } = options.settings;
-    this.#picker = new CompactionPicker(compaction);
-    this.#pickerAroundDamage = new PickerAroundDamage(compaction, options.tree.damaged);
-    this.#logBytesAtRotation = -options.log.replayBytes;
-    this.#gatherBytesMax = options.catalog.version.sizeBytes;
+    this.#choice = new CompactionChoice(options);
+    this.#settling = new SettlingLine({
+      ...options,
+      onEnded: () => {
+        this.#tell();
+        options.wake();
+      },
+      onIdle: () => {
+        this.#settleIdle();
+      },
+    });
+    this.#pace = new FlushPace(options);
+    this.#gatherer = new TableGatherer({
+      ...options,
+      onLook: () => {
+        this.look();
+      },
+    });
   }
 
   /** Who writes checkpoints. Said once, before {@link look}. */
@@ -120,7 +107,7 @@ export class TreeKeeper implements TreeWork {
   }
 
   get wantedSegmentCount(): number {
-    return this.#wantedSegmentCount;
+    return this.#choice.wantedSegmentCount;
   }
 
   get isBusy(): boolean {
@@ -137,19 +124,14 @@ export class TreeKeeper implements TreeWork {
 
   /** Whether writers must wait. */
   get isStalled(): boolean {
-    if (this.#flush !== undefined && this.#isFlushBehind()) return true;
+    if (this.#flush !== undefined && this.#pace.isFlushBehind) return true;
     // Only while something is done about it.
-    return this.#isLevelZeroLong && this.#work !== undefined;
-  }
-
-  get #isLevelZeroLong(): boolean {
-    const runCount = this.#options.catalog.version.levels[0]?.runs.length ?? 0;
-    return runCount >= LEVEL_ZERO_RUNS_STALL;
+    return this.#choice.isLevelZeroLong && this.#work !== undefined;
   }
 
   /** Whether puts are to be refused: level 0 is long, and damaged tables keep it from getting shorter. */
   get isBlockedByDamage(): boolean {
-    return this.#isStuckOnDamage && this.#isLevelZeroLong;
+    return this.#choice.isBlockedByDamage;
   }
 
   /** Tables of the tree in which something is damaged, as far as somebody has read there. */
@@ -161,7 +143,7 @@ export class TreeKeeper implements TreeWork {
 
   /** Bytes that compaction has still to write. */
   get debtBytes(): number {
-    return this.#picker.debtBytes(this.#options.catalog.version);
+    return this.#choice.debtBytes;
   }
 
   /** Heap at which the active memtable is flushed. */
@@ -175,13 +157,7 @@ export class TreeKeeper implements TreeWork {
   }
 
   requestSettling(): void {
-    if (this.#settling !== undefined) return;
-    this.#settling = this.#settleActive()
-      // A read that fails now fails for whoever needs it, too.
-      .catch(() => undefined)
-      .then(() => {
-        this.#settlingEnded();
-      });
+    this.#settling.request();
   }
 
   requestTableMove(segment: number): void {
@@ -200,7 +176,7 @@ export class TreeKeeper implements TreeWork {
   /** There may be more segments for tables. */
   lookForSegments(): void {
     this.#options.space.look();
-    if (!this.#isSpaceWanted || this.#isLookDue) return;
+    if (!this.#choice.isSpaceWanted || this.#isLookDue) return;
     // Not in this turn: it may be in the middle of a group, all of which belongs into one memtable.
     this.#isLookDue = true;
     queueMicrotask(() => {
@@ -215,7 +191,8 @@ export class TreeKeeper implements TreeWork {
     const lineCount = [this.#flush, this.#work].filter((line) => line !== undefined).length;
     // A line that waits for a segment does not keep the other one from going on, and that one may free some.
     const goingCount = space.isWaiting ? lineCount - space.waitingCount : lineCount;
-    if (this.#isEnded || (goingCount <= 0 && this.#settling === undefined)) return undefined;
+    const isSettling = this.#settling.underWay !== undefined;
+    if (this.#isEnded || (goingCount <= 0 && !isSettling)) return undefined;
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
     });
@@ -224,8 +201,8 @@ export class TreeKeeper implements TreeWork {
   /** Begins what is due. Called after each group, and whenever something has ended. */
   look(): void {
     if (this.#isEnded || !this.#options.isServing()) return;
-    this.#watchForIdleness();
-    const isDue = this.#isFlushWanted || this.#isMemtableFull();
+    this.#settling.watchForIdleness();
+    const isDue = this.#isFlushWanted || this.#pace.isMemtableFull;
     if (isDue && this.#flush === undefined) {
       this.#isFlushWanted = false;
       this.#beginFlush();
@@ -239,13 +216,10 @@ export class TreeKeeper implements TreeWork {
    */
   async settle(): Promise<void> {
     await this.#flushOrStuck();
-    while (this.#settling !== undefined) await this.#settling;
+    while (this.#settling.underWay !== undefined) await this.#settling.underWay;
     const generation = this.#options.catalog.active;
-    this.#settling = this.#settleActive().finally(() => {
-      this.#settlingEnded();
-    });
-    await this.#settling;
-    if (generation.memtable.ranges.isEmpty || !this.#isStillActive(generation)) return;
+    await this.#settling.begin();
+    if (generation.memtable.ranges.isEmpty || !this.#settling.isStillActive(generation)) return;
     this.requestFlush();
     await this.#flushOrStuck();
   }
@@ -260,25 +234,13 @@ export class TreeKeeper implements TreeWork {
       this.requestFlush();
       await this.#flushOrStuck();
     }
-    this.#isSpaceWanted = true;
+    this.#choice.wantSpace();
     // Each job carries tables down, so that there is an end.
     while (!this.#isEnded) {
       this.look();
       if (this.#work === undefined || space.isWaiting) return;
       await space.endOrWaiting(this.#work);
     }
-  }
-
-  /** Bytes of tables above the last level: what they hide cannot be more. */
-  #upperBytes(): number {
-    const { version } = this.#options.catalog;
-    return version.sizeBytes - (version.levels.at(-1)?.sizeBytes ?? 0);
-  }
-
-  /** Less than this is not worth it. */
-  #spaceBytesMin(): number {
-    const { settings, catalog } = this.#options;
-    return Math.max(2 * settings.tableBytes, catalog.version.sizeBytes / SPACE_SHARE);
   }
 
   async #flushOrStuck(): Promise<void> {
@@ -307,10 +269,10 @@ export class TreeKeeper implements TreeWork {
   /** Stops, and resolves when nothing is under way any more. */
   async end(): Promise<void> {
     this.#isEnded = true;
-    this.#idleTimer?.cancel();
-    this.#restTimer?.cancel();
+    this.#settling.end();
+    this.#gatherer.end();
     this.#options.space.look();
-    await Promise.all([this.#flush, this.#work, this.#settling?.catch(() => undefined)]);
+    await Promise.all([this.#flush, this.#work, this.#settling.underWay?.catch(() => undefined)]);
     this.#tell();
   }
 
@@ -321,52 +283,10 @@ export class TreeKeeper implements TreeWork {
     }
   }
 
-  #isMemtableFull(): boolean {
-    return this.#fullShare() >= 1;
-  }
-
-  /** How full the active memtable is, or the log that is replayed into it. */
-  #fullShare(): number {
-    const { catalog, log, settings } = this.#options;
-    const { memtable } = catalog.active;
-    // Then the log holds checkpoints alone. A flush is followed by another one, which may be as long again.
-    if (memtable.isEmpty) return 0;
-    return Math.max(
-      memtable.sizeBytes / settings.memtableBytes,
-      (log.appendedBytes - this.#logBytesAtRotation) / settings.replayBytes,
-    );
-  }
-
-  /**
-   * Whether the flush is behind what is put meanwhile. The active memtable may be as full as the flush is
-   * done, and some more: so writers wait for a moment each, and not for the whole flush at its end.
-   */
-  #isFlushBehind(): boolean {
-    if (this.#isMemtableFull()) return true;
-    // It waits for segments that those may free who would wait for it.
-    if (this.#options.space.isWaiting) return false;
-    if (this.#isReplayLong()) return true;
-    const { catalog } = this.#options;
-    const entryCount = catalog.flushing?.memtable.entryCount ?? 0;
-    const doneShare = this.#flushedCount / Math.max(1, 2 * entryCount);
-    return this.#fullShare() > doneShare + FLUSH_LAG_SHARE;
-  }
-
-  /**
-   * Both memtables together are longer than two may be: what was replayed at the start is one memtable,
-   * however long it is, and must not grow from one start that dies to the next.
-   */
-  #isReplayLong(): boolean {
-    const { catalog, settings } = this.#options;
-    const sizeBytes = catalog.memtables.reduce((sum, memtable) => sum + memtable.sizeBytes, 0);
-    return sizeBytes >= 2 * settings.memtableBytes;
-  }
-
   #beginFlush(): void {
     const { catalog, log, counters } = this.#options;
     const generation = catalog.rotate(log.position);
-    this.#logBytesAtRotation = log.appendedBytes;
-    this.#flushedCount = 0;
+    this.#pace.rotated();
     this.#flush = this.#guarded(this.#runFlush(generation)).then(() => {
       counters.memtableFlushCount++;
       this.#flush = undefined;
@@ -377,16 +297,16 @@ export class TreeKeeper implements TreeWork {
   async #runFlush(generation: Generation): Promise<void> {
     const { settler, counters, clock } = this.#options;
     const startMs = clock.monotonicMs();
-    await this.#settling?.catch(() => undefined);
+    await this.#settling.underWay?.catch(() => undefined);
     const onEntries = (doneCount: number): void => {
-      this.#flushedCount = doneCount;
+      this.#pace.flushed(doneCount);
       if (this.#waiting.length > 0 && !this.isStalled) this.#tell();
     };
     const tables = await flushMemtable({ ...this.#jobOptions(), settler, onEntries }, generation);
     counters.memtableFlushLatency.note(clock.monotonicMs() - startMs);
     counters.memtableBytesFlushed += generation.memtable.dataBytes;
     counters.flushBytesWritten += sizeBytesOf(tables);
-    this.#gatherBytesMax += sizeBytesOf(tables);
+    this.#gatherer.wrote(sizeBytesOf(tables));
   }
 
   #beginWork(): void {
@@ -396,30 +316,14 @@ export class TreeKeeper implements TreeWork {
       this.#runWork(this.#moveTables(segment));
       return;
     }
-    if (this.#upperBytes() <= this.#spaceBytesMin()) this.#isSpaceWanted = false;
-    const job = this.#pick();
-    this.#isStuckOnDamage = job === undefined && this.#isAnyDamaged;
-    if (job === undefined) {
-      this.#gather();
+    const job = this.#choice.next();
+    if (job === 'no-room') return;
+    if (job !== 'nothing-due') {
+      this.#runWork(this.#compact(job));
       return;
     }
-    const possible = this.#hasRoomFor(job) ? job : this.#smallJob();
-    if (possible !== undefined) this.#runWork(this.#compact(possible));
-  }
-
-  get #isAnyDamaged(): boolean {
-    return this.#isCompactionBroken || this.#options.tree.damaged.count > 0;
-  }
-
-  /** The job that is needed most, of those that can be done. */
-  #pick(): Compaction | undefined {
-    const { catalog, tree, switches } = this.#options;
-    const { version } = catalog;
-    if (this.#isCompactionBroken || tree.damaged.isOverflowing) return undefined;
-    tree.damaged.keepOnly(version);
-    const isAround = tree.damaged.count > 0 && switches.forgetDamagedTables !== true;
-    if (!isAround) return this.#picker.pick(version, this.#isSpaceWanted);
-    return this.#pickerAroundDamage.pick(version, this.#isSpaceWanted);
+    const sparse = this.#gatherer.next();
+    if (sparse !== undefined) this.#runWork(this.#moveTables(sparse));
   }
 
   #runWork(work: Promise<void>): void {
@@ -427,36 +331,6 @@ export class TreeKeeper implements TreeWork {
       this.#work = undefined;
       this.#ended();
     });
-  }
-
-  /** The output of a job must fit beside its input, and a flush must find room meanwhile. */
-  #hasRoomFor(job: Compaction): boolean {
-    const { catalog, geometry } = this.#options;
-    this.#wantedSegmentCount = 0;
-    if (job.isMove) return true;
-    const { availableCount } = catalog.segments;
-    const least = neededSegments('compaction');
-    const wantedCount = Math.ceil(job.inputBytes / geometry.segmentPayloadBytes) + least;
-    if (availableCount >= wantedCount) return true;
-    // Writers wait for it, or it makes room: better to try, and to give it up if the room does not come.
-    const isPressing = this.#isLevelZeroLong || this.#isSpaceWanted;
-    if (isPressing && availableCount >= Math.max(least, this.#triedCount + 1)) {
-      this.#triedCount = availableCount;
-      return true;
-    }
-    this.#wantedSegmentCount = wantedCount;
-    return false;
-  }
-
-  /** What can be done where there is room for little. */
-  #smallJob(): Compaction | undefined {
-    const { catalog, geometry, tree } = this.#options;
-    if (!this.#isLevelZeroLong) return undefined;
-    const segmentCount = catalog.segments.availableCount - neededSegments('compaction') + 1;
-    const bytesMax = Math.max(0, segmentCount) * geometry.segmentPayloadBytes;
-    return this.#picker.pickWithinLevelZero(catalog.version, bytesMax, (run) =>
-      run.some(({ number }) => tree.damaged.has(number)),
-    );
   }
 
   async #compact(job: Compaction): Promise<void> {
@@ -475,12 +349,12 @@ export class TreeKeeper implements TreeWork {
           switches.dropDeletesEarly === true ? { ...job, dropsDeletes: true } : job,
         );
       } catch (error) {
-        this.#noteDamage(error, inputs);
+        this.#choice.noteDamage(error, inputs);
         return;
       }
     }
     if (tables === undefined) return;
-    this.#triedCount = 0;
+    this.#choice.finished();
     const remove = inputs.map(({ number }) => number);
     const version =
       job.outputLevel === 0
@@ -491,51 +365,8 @@ export class TreeKeeper implements TreeWork {
     if (job.isMove) return;
     counters.compactionLatency.note(clock.monotonicMs() - startMs);
     counters.compactionBytesWritten += sizeBytesOf(tables);
-    this.#gatherBytesMax += sizeBytesOf(tables);
+    this.#gatherer.wrote(sizeBytesOf(tables));
     for (const number of remove) cache.drop(number);
-  }
-
-  /** Whoever read the table has noted that it is damaged: the next job leaves it out. */
-  #noteDamage(error: unknown, inputs: readonly TableMeta[]): void {
-    if (!hasCode(error, 'INDEX_DAMAGED')) throw error;
-    const { tree, switches } = this.#options;
-    const isKnown = inputs.some(({ number }) => tree.damaged.has(number));
-    if (!isKnown || switches.forgetDamagedTables === true) this.#isCompactionBroken = true;
-  }
-
-  /** At rest, has a sparse segment emptied. */
-  #gather(): void {
-    const { catalog, geometry } = this.#options;
-    const { generation, segments } = catalog;
-    if (this.#restTimer !== undefined || this.#gatheredGeneration === generation) return;
-    // Where room is short, maintenance says what is emptied.
-    const spareCount = neededSegments('grow') + Math.ceil(geometry.segmentCount / 8);
-    if (segments.availableCount <= spareCount) return;
-    const sparse = sparsestTableSegment(catalog, segmentCapacityOf(geometry));
-    if (sparse === undefined || sparse.tableBytes > this.#gatherBytesMax) {
-      this.#gatheredGeneration = generation;
-      return;
-    }
-    if (!this.#isAtRest || !this.#isLittlePut) {
-      this.#watchForRest();
-      return;
-    }
-    this.#gatherBytesMax -= sparse.tableBytes;
-    this.#runWork(this.#moveTables(sparse.segment));
-  }
-
-  #watchForRest(): void {
-    const { clock, counters } = this.#options;
-    this.#putBytesAtLook = counters.bytesAccepted;
-    this.#restTimer = clock.startTimer(REST_MS, () => {
-      this.#restTimer = undefined;
-      this.#isAtRest = this.#isLittlePut;
-      this.look();
-    });
-  }
-
-  get #isLittlePut(): boolean {
-    return this.#options.counters.bytesAccepted - this.#putBytesAtLook <= REST_PUT_BYTES_MAX;
   }
 
   async #moveTables(segment: number): Promise<void> {
@@ -569,44 +400,10 @@ export class TreeKeeper implements TreeWork {
     this.look();
   }
 
-  /** Settles the active memtable, until it is active no more. */
-  #settleActive(): Promise<void> {
-    const { settler, catalog } = this.#options;
-    const generation = catalog.active;
-    return settler.settle(generation, () => this.#isStillActive(generation));
-  }
-
-  /** Whether a memtable is the active one, and work on it may go on. */
-  #isStillActive(generation: Generation): boolean {
-    return !this.#isEnded && this.#options.catalog.active === generation;
-  }
-
-  /** Whoever waits for room may find some that was thought to be live. */
-  #settlingEnded(): void {
-    this.#settling = undefined;
-    this.#tell();
-    this.#options.wake();
-  }
-
   #tell(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve();
-  }
-
-  /** When nothing has been written for a moment, it is found out what the last writes hide. */
-  #watchForIdleness(): void {
-    const { clock, catalog, log } = this.#options;
-    const { memtable } = catalog.active;
-    if (this.#idleTimer !== undefined) return;
-    if (memtable.unsettledCount === 0 && memtable.ranges.isEmpty) return;
-    const { appendedBytes } = log;
-    this.#idleTimer = clock.startTimer(SETTLE_IDLE_MS, () => {
-      this.#idleTimer = undefined;
-      if (this.#isEnded || !this.#options.isServing()) return;
-      if (log.appendedBytes === appendedBytes) this.#settleIdle();
-      else this.#watchForIdleness();
-    });
   }
 
   #settleIdle(): void {

@@ -61,7 +61,7 @@ export class CheckedTableSource {
 
   /** One block as it is read first, in memory of its own; undefined when it is not right. */
   async readOne(meta: TableMeta, place: BlockPlace): Promise<Uint8Array | undefined> {
-    const bytes = await this.#unlessUnread(this.#source.read(meta, place.offset, place.sizeBytes));
+    const bytes = await this.readStretch(meta, place.offset, place.sizeBytes);
     return bytes !== undefined && this.isIntact(meta, bytes) ? ownMemory(bytes) : undefined;
   }
 
@@ -97,8 +97,8 @@ export class CheckedTableSource {
     try {
       bytes = await this.#source.uncached.read(meta, place.offset, place.sizeBytes);
     } catch (error) {
-      if (this.#failsUnread || !hasCode(error, 'DEVICE_READ_FAILED')) throw error;
-      throw this.damaged(meta, place, `the device cannot read it (${messageOf(error)})`, error);
+      const reason = `the device cannot read it (${this.#unreadReason(error)})`;
+      throw this.damaged(meta, place, reason, error);
     }
     if (!isBlockIntact(bytes, meta.seed))
       throw this.damaged(meta, place, 'its checksum does not match');
@@ -118,8 +118,8 @@ export class CheckedTableSource {
     try {
       return await this.#source.read(meta, offset, sizeBytes);
     } catch (error) {
-      if (hasCode(error, 'DEVICE_READ_FAILED')) return undefined;
-      throw error;
+      this.#unreadReason(error);
+      return undefined;
     }
   }
 
@@ -153,18 +153,11 @@ export class CheckedTableSource {
     return indexDamaged(this.#source.path, at, reason, cause);
   }
 
-  async #unlessUnread(read: Promise<Uint8Array>): Promise<Uint8Array | undefined> {
-    try {
-      return await read;
-    } catch (error) {
-      if (this.#failsUnread || !hasCode(error, 'DEVICE_READ_FAILED')) throw error;
-      return undefined;
-    }
+  /** Why the device could not read what a table says lies there: damage of the table. Throws any other error. */
+  #unreadReason(error: unknown): string {
+    if (this.#failsUnread || !hasCode(error, 'DEVICE_READ_FAILED')) throw error;
+    return error instanceof Error ? error.message : String(error);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** The bytes with nothing else in their buffer, as what is cached should be. */
