@@ -120,8 +120,9 @@ export class Admission {
         const spaceClass = chargeBytes === 0 ? 'shrink' : 'grow';
         return { ...checked, chargeBytes, spaceClass, isCredited: true };
       }
-      await remedy?.();
+      if (remedy !== undefined) await remedy();
     }
+    // In the turn of the last look, so that the error tells the figures that were compared.
     throw this.full(chargeBytes, load());
   }
 

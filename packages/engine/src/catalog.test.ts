@@ -34,3 +34,13 @@ test('a table keeps its place until a checkpoint without it is durable', () => {
 test('the control: with the switch it loses its place at once', () => {
   expect(freeCountsOf({ freeTablesBeforeSlot: true })[1]).toBe(4);
 });
+
+test('neither a memtable nor a checkpoint begins in the middle of a group', () => {
+  const catalog = new Catalog(4);
+  catalog.beginGroup();
+  expect(() => catalog.rotate(POSITION)).toThrow('in the middle of a group');
+  expect(() => catalog.beginCheckpoint(1, POSITION)).toThrow('in the middle of a group');
+  catalog.endGroup();
+  catalog.rotate(POSITION);
+  catalog.beginCheckpoint(1, POSITION);
+});

@@ -79,6 +79,8 @@ export class Catalog {
   #nextTableNumber = 1;
   #diedBytes = 0;
   #generation = 0;
+  /** Between {@link beginGroup} and {@link endGroup}. */
+  #isInGroup = false;
   /** Tables that no version of now has, but the newest checkpoint may. */
   #dying: TableMeta[] = [];
   /** Tables that live until the checkpoint with that number is durable. */
@@ -147,6 +149,18 @@ export class Catalog {
   /** What the newest source in memory says of a name. */
   inMemory(name: string): TreeEntry | undefined {
     return this.#active.memtable.get(name) ?? this.#flushing?.memtable.get(name);
+  }
+
+  /**
+   * A group is durable, and the log goes on behind it. Until {@link endGroup} its changes come, in one turn. All of
+   * them belong into one memtable: one that was begun in between would be replayed from behind the group.
+   */
+  beginGroup(): void {
+    this.#isInGroup = true;
+  }
+
+  endGroup(): void {
+    this.#isInGroup = false;
   }
 
   /** A put or delete of a name is durable. */
@@ -239,6 +253,7 @@ export class Catalog {
   /** The active memtable is flushed from now on; the log goes on at `position` with a new one. */
   rotate(position: LogPosition): Generation {
     assert(this.#flushing === undefined, 'one memtable is flushed at a time');
+    assert(!this.#isInGroup, 'a memtable is rotated away in the middle of a group');
     const rotated = this.#active;
     this.#flushing = rotated;
     this.#active = newGeneration(position, this.#pool);
@@ -282,6 +297,7 @@ export class Catalog {
    * @param position where the log stands. With nothing in memory it is replayed from there on.
    */
   beginCheckpoint(checkpoint: number, position: LogPosition): CheckpointContent {
+    assert(!this.#isInGroup, 'a checkpoint is begun in the middle of a group');
     if (this.#flushing === undefined && this.#active.memtable.isEmpty) {
       this.#active.start = position;
     }

@@ -178,6 +178,7 @@ export class Committer {
    */
   async end(error: unknown): Promise<void> {
     this.#refuseWaiting(error);
+    this.#wake?.();
     while (this.#running !== undefined) await this.#running;
   }
 
@@ -189,7 +190,7 @@ export class Committer {
   }
 
   async #run(): Promise<void> {
-    const { log, maintenance } = this.#options;
+    const { catalog, log, maintenance } = this.#options;
     for (;;) {
       // With enough waiting, the device is put to work before the callers are let loose again:
       // checksums of what they bring next are computed while it writes.
@@ -231,8 +232,10 @@ export class Committer {
         await preparation;
         return;
       }
+      catalog.beginGroup();
       log.advance();
       this.#apply(group);
+      catalog.endGroup();
       this.#options.keeper.look();
       if (preparation !== undefined) await preparation;
     }
