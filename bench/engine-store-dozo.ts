@@ -50,8 +50,8 @@ export async function openDozo(options: StoreOptions): Promise<BenchStore> {
       return (segmentCount - freeSegmentCount) * segmentBytes;
     },
     counters: () => {
-      const { bytesWritten, bytesMoved, checkpointCount } = engine.stats();
-      return { bytesWritten, bytesMoved, checkpointCount };
+      const { bytesWritten, bytesMoved, checkpointCount, tree } = engine.stats();
+      return { bytesWritten, bytesMoved, checkpointCount, stepMsMax: tree?.stepMsMax ?? 0 };
     },
     close: async () => {
       await engine.close();

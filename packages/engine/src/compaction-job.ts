@@ -124,13 +124,15 @@ async function mergeInto(
     pacer.begin();
     const cut = cuts[0];
     const stepBytesMax = place.compute.isApart ? Number.POSITIVE_INFINITY : MERGE_STEP_BYTES;
-    const step = await runStep(options, place, sources, {
+    const merged = runStep(options, place, sources, {
       ...progress,
       dropDeletes: job.dropsDeletes,
       seed: writer.seed,
       outputBytesMax: Math.min(writer.builder.remainingBytes, stepBytesMax),
       stopAt: cut === undefined ? undefined : bytesOfBinaryString(cut),
     });
+    // Another thread's work does not hold this one.
+    const step = await (place.compute.isApart ? pacer.wait(merged) : merged);
     if (step === undefined) continue;
     writer.builder.addBlocks(step.run);
     if (step.isAtStop && cut !== undefined) {
