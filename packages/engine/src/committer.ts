@@ -68,6 +68,8 @@ export class Committer {
   #isWanted = false;
   /** Ends a wait for space. */
   #wake: (() => void) | undefined;
+  /** The batch for which reclaim was let go on once more. */
+  #triedFor: QueuedBatch | undefined;
   #failure: EngineError | undefined;
   /** What {@link #failure} comes of. */
   #cause: unknown;
@@ -326,10 +328,23 @@ export class Committer {
   #refuseHead(): void {
     const batch = this.#queue.head;
     if (batch === undefined) return;
+    this.#triedFor = undefined;
     this.#queue.takeHead();
     this.#queue.trim();
     this.#queue.leave(batch);
     batch.reject(this.#admission.full(batch.chargeBytes, this.#queue.load));
+  }
+
+  /**
+   * Lets reclaim, which has given up, go on once more for the batch at the head where that is one of deletes, or
+   * lets nothing grow: it is not refused because of what did not help before it came.
+   */
+  #tryAgain(): boolean {
+    const { maintenance, switches } = this.#options;
+    const batch = this.#queue.head;
+    if (batch?.spaceClass !== 'shrink' || batch === this.#triedFor) return false;
+    this.#triedFor = batch;
+    return switches.giveUpForGood !== true && maintenance.tryAgain();
   }
 
   /** Whether there has come to be room for the batch at the head, or may be after the next write of the slot. */
@@ -357,7 +372,8 @@ export class Committer {
       log.isConfirming ? log.confirmed() : undefined,
     ].filter((change) => change !== undefined);
     if (changes.length === 0) {
-      if (!this.#mayBegin() && !keeper.giveUpWork()) this.#refuseHead();
+      if (this.#mayBegin() || keeper.giveUpWork() || this.#tryAgain()) return;
+      this.#refuseHead();
       return;
     }
     if (this.#options.switches.spinForSpace === true) return;

@@ -68,7 +68,7 @@ export const CHECKPOINT_PAGE_BYTES = 256 * KIB;
 /** Values below this length stand in the tree, longer ones stay in the log: see decision 0077. */
 export const INLINE_VALUE_BYTES_MAX = 512;
 
-/** Memory that a memtable takes before it is flushed, on devices with segments of 64 MiB: 12 MB of tables, about. */
+/** Memory that a memtable takes before it is flushed: 12 MB of tables, about. Less on the small segments of tests. */
 export const MEMTABLE_BYTES_MAX = 16 * MIB;
 
 /** Memory that a memtable takes before it is flushed, on the smallest devices of tests. */

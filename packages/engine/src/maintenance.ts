@@ -135,6 +135,13 @@ export class Maintenance {
     this.#isManifestWanted = true;
   }
 
+  /** Lets segments be emptied once more where that seemed to be endless; false: it did not. */
+  tryAgain(): boolean {
+    if (!this.#isEndless()) return false;
+    this.#moves = { ...this.#moves, movedBytes: this.#options.counters.bytesMoved };
+    return true;
+  }
+
   /** The step goes into the group that is being formed; `rest` are the moves that do not fit. */
   take(rest: readonly Move[]): void {
     const step = this.#step;

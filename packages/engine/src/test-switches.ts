@@ -43,6 +43,8 @@ export interface TestSwitches {
   readonly freeTablesInUse?: boolean;
   /** Look for space again at once, over and over, instead of waiting for what may bring some. */
   readonly spinForSpace?: boolean;
+  /** Refuse deletes where reclaim has given up, without another try. */
+  readonly giveUpForGood?: boolean;
   /** Never find out what entries of the memtables hide. */
   readonly skipSettle?: boolean;
   /** Use blocks of tables without checking them. */

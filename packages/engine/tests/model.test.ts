@@ -53,8 +53,11 @@ test.each<[string, TestSwitches, RegExp?]>([
   expect(violation).toMatch(words);
 });
 
-test.each([['what reclaim freed on a full disk went into its own checkpoints, for ever', 101]])(
-  'a seed that once never ended: %s',
+test.each([
+  ['what reclaim freed on a full disk went into its own checkpoints, for ever', 101],
+  ['deletes were refused where reclaim had given up', 979],
+])(
+  'a seed that once failed: %s',
   async (_, seed) => {
     const { violation } = await runModel({ seed, operationCount: 10_000 });
     expect(violation).toBeUndefined();
