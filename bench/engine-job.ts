@@ -37,7 +37,7 @@ export interface BenchJob extends StoreOptions {
         readonly count: number;
         readonly getCount: number;
         readonly scanRows: number;
-        /** Reads everything once before it measures. */
+        /** Gets everything once before it measures; else scans it, and gets some. */
         readonly isWarmed: boolean;
       };
 }

@@ -71,6 +71,14 @@ export interface Device {
   read(offset: number, into: Uint8Array): Promise<void>;
 
   /**
+   * Reads like {@link read}, within the call, if all of it is in memory and this turn of the event loop
+   * has not had its share of such reads. Never waits for the disk.
+   *
+   * @returns false when it did not read, for whatever reason: `read` tells. `into` has any bytes then.
+   */
+  readCached(offset: number, into: Uint8Array): boolean;
+
+  /**
    * Writes the buffers one after the other at `offset`, as one vectored write. They must not change
    * until the promise settles. Not durable before a later {@link flush}. A range that is not inside
    * the device is `DEVICE_WRITE_FAILED`, and nothing is written.

@@ -99,6 +99,14 @@ export class LogSource {
     return bytes;
   }
 
+  /** Reads what is in memory, at once; false: ask {@link read}. */
+  readCached(segment: number, offset: number, into: Uint8Array): boolean {
+    if (this.#mode === 'uncached') return false;
+    const isRead = this.device.readCached(this.place(segment, offset), into);
+    if (isRead) this.#count.bytes += into.length;
+    return isRead;
+  }
+
   /** Reads past the page cache, any offset and length: whole blocks are read for them. */
   async readUncached(segment: number, offset: number, sizeBytes: number): Promise<Uint8Array> {
     const start = offset - (offset % BLOCK_BYTES);

@@ -157,8 +157,10 @@ export class Reading {
     const found = view.get(name, key);
     if (isPromise(found)) return this.#readFrom(found, name, range, viewEpoch);
     if (found === undefined) return undefined;
-    if (found.kind !== ENTRY_INLINE) return this.#readFrom(found, name, range, viewEpoch);
-    return entryWith(found, inlineRange(found, range));
+    if (found.kind === ENTRY_INLINE) return entryWith(found, inlineRange(found, range));
+    const value = this.#reader.readCached(name, found, range);
+    if (value === undefined) return this.#readFrom(found, name, range, viewEpoch);
+    return entryWith(found, value);
   }
 
   /** Called in the turn in which the look into the tree began. */

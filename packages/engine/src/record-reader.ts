@@ -7,11 +7,11 @@
  * What is not right is read once more past the page cache: pages of it may be from before another
  * machine wrote there. Only then it is damaged.
  */
-import { assert, binaryStringOf, bytesOfBinaryString } from '@dozo/base';
+import { assert, binaryStringOf, bytesOfBinaryString, uninitialisedBytes } from '@dozo/base';
 import type { Counters } from './counters.ts';
 import type { ByteRange } from './engine-types.ts';
 import { EngineError } from './errors.ts';
-import { VALUE_BLOCK_BYTES } from './limits.ts';
+import { CACHED_READ_BYTES_MAX, VALUE_BLOCK_BYTES } from './limits.ts';
 import type { LogSource } from './log-walk.ts';
 import { RECORD_PUT, areBlocksIntact, decodeRecordHead, headBytesOf } from './record.ts';
 import type { RecordHead } from './record.ts';
@@ -54,6 +54,22 @@ export class RecordReader {
     return again.value;
   }
 
+  /**
+   * The same if the record is short, in memory and right; undefined: ask {@link read}. The caller has looked
+   * the entry up in this turn and need not have entered anything.
+   */
+  readCached(name: string, entry: TreeEntry, range?: ByteRange): Uint8Array | undefined {
+    const { valueBytes } = entry;
+    const headBytes = headBytesOf(name.length, valueBytes);
+    if (headBytes + valueBytes > CACHED_READ_BYTES_MAX) return undefined;
+    const bytes = uninitialisedBytes(headBytes + valueBytes);
+    const { source } = this.#options;
+    if (!source.readCached(this.#segmentOf(entry), entry.offset, bytes)) return undefined;
+    if (this.#check(name, entry, bytes) !== undefined) return undefined;
+    const { start, end } = partOf(valueBytes, range);
+    return bytes.subarray(headBytes + start, headBytes + end);
+  }
+
   /** What is wrong with a whole record that begins at the start of `bytes`, if anything is. */
   problemOf(name: string, entry: TreeEntry, bytes: Uint8Array): string | undefined {
     return this.#check(name, entry, bytes);
@@ -67,8 +83,7 @@ export class RecordReader {
   ): Promise<Reading> {
     const { valueBytes } = entry;
     const segment = this.#segmentOf(entry);
-    const start = Math.min(Math.max(range?.start ?? 0, 0), valueBytes);
-    const end = Math.min(Math.max(range?.end ?? valueBytes, start), valueBytes);
+    const { start, end } = partOf(valueBytes, range);
     const headBytes = headBytesOf(name.length, valueBytes);
     if (valueBytes <= 2 * VALUE_BLOCK_BYTES || start < VALUE_BLOCK_BYTES) {
       // From the head on in one piece, up to the end of the last block that is needed.
@@ -159,6 +174,12 @@ function isRecordOf(bytes: Uint8Array, head: RecordHead, name: string, entry: Tr
     head.valueBytes === entry.valueBytes &&
     binaryStringOf(bytes, head.keyStart, head.keyEnd) === name
   );
+}
+
+/** What of a value is asked for. */
+function partOf(valueBytes: number, range: ByteRange | undefined): ByteRange {
+  const start = Math.min(Math.max(range?.start ?? 0, 0), valueBytes);
+  return { start, end: Math.min(Math.max(range?.end ?? valueBytes, start), valueBytes) };
 }
 
 function wholeBlocks(bytes: number): number {

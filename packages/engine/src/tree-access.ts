@@ -116,6 +116,10 @@ class DeviceTables implements TableSource {
     return this.#source.read(meta.segment, meta.offset + offset, sizeBytes);
   }
 
+  readCached(meta: TableMeta, offset: number, into: Uint8Array): boolean {
+    return this.#source.readCached(meta.segment, meta.offset + offset, into);
+  }
+
   place(meta: TableMeta, offset: number): number {
     return this.#source.place(meta.segment, meta.offset + offset);
   }

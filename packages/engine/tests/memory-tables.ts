@@ -18,6 +18,8 @@ export interface SeenRead {
 export class MemoryTables implements TableSource {
   readonly path = 'memory';
   readonly reads: SeenRead[] = [];
+  /** Whether reads are answered at once: the pages are in memory. */
+  isInMemory = false;
   readonly #disk = new Map<number, Uint8Array>();
   readonly #pages = new Map<number, Uint8Array>();
   readonly #broken: {
@@ -74,23 +76,36 @@ export class MemoryTables implements TableSource {
     return this.#read(meta, { offset, sizeBytes, mode: 'cached' });
   }
 
+  readCached(meta: TableMeta, offset: number, into: Uint8Array): boolean {
+    const read = { offset, sizeBytes: into.length, mode: 'cached' } as const;
+    if (!this.isInMemory || this.#isBroken(meta, read)) return false;
+    this.reads.push(read);
+    const bytes = this.#pages.get(meta.number) as Uint8Array;
+    into.set(bytes.subarray(offset, offset + into.length));
+    return true;
+  }
+
   async #read(meta: TableMeta, read: SeenRead): Promise<Uint8Array> {
     this.reads.push(read);
     const { offset, sizeBytes, mode } = read;
     // A device answers later, and not all at once.
     for (let turn = 0; turn < 5; turn++) await Promise.resolve();
-    for (const broken of this.#broken) {
-      const isOfTable = broken.number === undefined || broken.number === meta.number;
-      const isHit = broken.offset >= offset && broken.offset < offset + sizeBytes;
-      if (isOfTable && isHit && (broken.mode === 'both' || mode === 'cached')) {
-        throw new DeviceError('Reading: a sector is broken.', {
-          ...{ code: 'DEVICE_READ_FAILED', path: this.path },
-          ...{ offset: this.place(meta, offset), cause: 'EIO' },
-        });
-      }
+    if (this.#isBroken(meta, read)) {
+      throw new DeviceError('Reading: a sector is broken.', {
+        ...{ code: 'DEVICE_READ_FAILED', path: this.path },
+        ...{ offset: this.place(meta, offset), cause: 'EIO' },
+      });
     }
     const bytes = (mode === 'cached' ? this.#pages : this.#disk).get(meta.number) as Uint8Array;
     return bytes.slice(offset, offset + sizeBytes);
+  }
+
+  #isBroken(meta: TableMeta, { offset, sizeBytes, mode }: SeenRead): boolean {
+    return this.#broken.some((broken) => {
+      const isOfTable = broken.number === undefined || broken.number === meta.number;
+      const isHit = broken.offset >= offset && broken.offset < offset + sizeBytes;
+      return isOfTable && isHit && (broken.mode === 'both' || mode === 'cached');
+    });
   }
 }
 

@@ -8,6 +8,7 @@ import type { Device } from '@dozo/base';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { FileDevice } from './file-device.ts';
+import { CACHED_READS_PER_TURN_MAX } from './limits.ts';
 import { loadKernel } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
 import { openFileDevice } from './open-file-device.ts';
@@ -188,6 +189,24 @@ describe('reading what is in the page cache', () => {
     const odd = new Uint8Array(70_000);
     await device.read(0, odd);
     expect(odd.subarray(4096, 4096 + bytes.length)).toEqual(bytes);
+  });
+
+  it('is answered within the call, so often in one turn, and no more than it copies', async () => {
+    const device = await openDisk();
+    const bytes = new Uint8Array(65_536).map((_, index) => index * 7);
+    await device.write(4096, [bytes]);
+    const into = new Uint8Array(bytes.length);
+    expect(device.readCached(4096, into)).toBe(true);
+    expect(into).toEqual(bytes);
+    expect(device.readCached(4096, new Uint8Array(65_537))).toBe(false);
+    const readsUntilRefused = (): number => {
+      let count = 0;
+      while (count < 1000 && device.readCached(4096 + count, into.subarray(0, 100))) count++;
+      return count;
+    };
+    expect(readsUntilRefused()).toBe(CACHED_READS_PER_TURN_MAX - 1);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(readsUntilRefused()).toBe(CACHED_READS_PER_TURN_MAX);
   });
 
   it('goes to the thread pool when it is not there', async () => {

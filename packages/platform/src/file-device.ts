@@ -100,6 +100,11 @@ export class FileDevice implements Device {
     }
   }
 
+  readCached(offset: number, into: Uint8Array): boolean {
+    if (this.#closed !== undefined || !this.#isInside(offset, into.length)) return false;
+    return this.#mayReadCached(into) && this.#readCachedNow(offset, into);
+  }
+
   async readUncached(offset: number, into: Uint8Array): Promise<void> {
     assertWholeBlocks(offset, [into]);
     this.#begin('read');
@@ -244,17 +249,26 @@ export class FileDevice implements Device {
   /** At once, or in the next turn where this one has had its share: that is cheaper than a pool thread. */
   #readCached(offset: number, into: Uint8Array): boolean | Promise<boolean> {
     if (into.length > CACHED_READ_BYTES_MAX || into.length === 0) return false;
-    if (this.#cachedReadsOfTurn >= CACHED_READS_PER_TURN_MAX) return this.#readInTurn(offset, into);
-    this.#nextTurn ??= this.#turn();
-    this.#cachedReadsOfTurn++;
-    return this.#parts.kernel.readCached(this.#parts.descriptor, offset, into);
+    return this.#mayReadCached(into)
+      ? this.#readCachedNow(offset, into)
+      : this.#readInTurn(offset, into);
   }
 
   async #readInTurn(offset: number, into: Uint8Array): Promise<boolean> {
     await this.#nextTurn;
     // Others may have been faster: then a pool thread reads, and nobody waits for ever.
-    if (this.#cachedReadsOfTurn >= CACHED_READS_PER_TURN_MAX) return false;
-    return this.#readCached(offset, into);
+    return this.#mayReadCached(into) && this.#readCachedNow(offset, into);
+  }
+
+  #mayReadCached({ length }: Uint8Array): boolean {
+    if (length > CACHED_READ_BYTES_MAX || length === 0) return false;
+    return this.#cachedReadsOfTurn < CACHED_READS_PER_TURN_MAX;
+  }
+
+  #readCachedNow(offset: number, into: Uint8Array): boolean {
+    this.#nextTurn ??= this.#turn();
+    this.#cachedReadsOfTurn++;
+    return this.#parts.kernel.readCached(this.#parts.descriptor, offset, into);
   }
 
   #turn(): Promise<void> {
@@ -272,8 +286,12 @@ export class FileDevice implements Device {
    * to the kernel.
    */
   #checkRange(operation: 'read' | 'write', offset: number, sizeBytes: number): void {
-    if (Number.isInteger(offset) && offset >= 0 && offset + sizeBytes <= this.sizeBytes) return;
+    if (this.#isInside(offset, sizeBytes)) return;
     throw this.#failure(operation, offset, 'it is not inside the device');
+  }
+
+  #isInside(offset: number, sizeBytes: number): boolean {
+    return Number.isInteger(offset) && offset >= 0 && offset + sizeBytes <= this.sizeBytes;
   }
 
   #begin(operation: string): void {

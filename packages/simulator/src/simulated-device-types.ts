@@ -73,6 +73,8 @@ export interface SimulatedDeviceOptions {
   readonly access?: 'exclusive' | 'read-only' | 'unlocked';
   /** Each operation takes up to so much virtual time. Default 2. */
   readonly latencyMsMax?: number;
+  /** What part of the reads that may be answered at once is: from 0 (default) to 1. */
+  readonly cachedReadShare?: number;
   /** Asserts that offsets and sizes of reads and writes are multiples of this. Default 1. */
   readonly alignmentBytes?: number;
   /**
@@ -91,6 +93,8 @@ export interface SimulatedDeviceCounts {
   /** Of the reads, those past the page cache; likewise of the writes. */
   readonly uncachedReads: number;
   readonly uncachedWrites: number;
+  /** Of the reads, those that were answered at once. */
+  readonly cachedReads: number;
   readonly bytesRead: number;
   readonly bytesWritten: number;
 }

@@ -234,6 +234,29 @@ describe('operations', () => {
     expect(orders.size).toBeGreaterThan(1);
   });
 
+  it('are answered at once where the device is said to have them in memory', async () => {
+    const events: string[] = [];
+    const { device } = setUp({
+      cachedReadShare: 1,
+      onOperation: ({ kind, phase }) => events.push(`${kind} ${phase}`),
+    });
+    await device.write(0, [block(1)]);
+    const into = block(0);
+    expect(device.readCached(0, into)).toBe(true);
+    expect(into).toEqual(block(1));
+    expect(events).toEqual(['write begin', 'write end', 'read begin', 'read end']);
+    expect(device.counts()).toMatchObject({ reads: 1, cachedReads: 1, bytesRead: 4096 });
+    device.inject({ kind: 'read', after: 0, effect: 'corrupt' });
+    expect(device.readCached(0, into)).toBe(true);
+    expect(into).not.toEqual(block(1));
+    device.inject({ kind: 'read', after: 0, effect: 'fail' });
+    expect(device.readCached(0, into)).toBe(false);
+    await expect(device.read(0, into)).rejects.toThrow('EIO');
+    device.halt();
+    expect(device.readCached(0, into)).toBe(false);
+    expect(setUp().device.readCached(0, into)).toBe(false);
+  });
+
   it('past the page cache are told apart', async () => {
     const events: boolean[] = [];
     const { device } = setUp({

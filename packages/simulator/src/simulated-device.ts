@@ -37,9 +37,12 @@ export class SimulatedDevice implements Device {
   readonly #medium: SimulatedMedium;
   readonly #options: SimulatedDeviceOptions;
   readonly #random: SeededRandom;
+  /** Of its own: what is read at once changes nothing else of a run. */
+  readonly #cachedRandom: SeededRandom;
   readonly #faults: { fault: Fault; left: number }[] = [];
   readonly #counts = { read: 0, write: 0, flush: 0, discard: 0, bytesRead: 0, bytesWritten: 0 };
   readonly #uncachedCounts = { read: 0, write: 0 };
+  #cachedReadCount = 0;
   /** The cause of a failure that the next flush to end is told of. */
   #untoldCause: string | undefined;
   #operationCount = 0;
@@ -62,6 +65,7 @@ export class SimulatedDevice implements Device {
     this.#medium = medium;
     this.#options = options;
     this.#random = new SeededRandom(options.seed).derive('device');
+    this.#cachedRandom = new SeededRandom(options.seed).derive('cached reads');
     const isLocked = (options.access ?? 'exclusive') === 'exclusive';
     if (isLocked) medium.lock(this, this.path, options.cache);
     const { kind, name } = medium.lockIdentity;
@@ -91,6 +95,7 @@ export class SimulatedDevice implements Device {
       discards: discard,
       uncachedReads: this.#uncachedCounts.read,
       uncachedWrites: this.#uncachedCounts.write,
+      cachedReads: this.#cachedReadCount,
       bytesRead,
       bytesWritten,
     };
@@ -118,6 +123,31 @@ export class SimulatedDevice implements Device {
     return this.#read(offset, into, false);
   }
 
+  /**
+   * As often as {@link SimulatedDeviceOptions.cachedReadShare} says. Counted, watched and corrupted as a read;
+   * what is due to fail or to take longer is left to `read`.
+   */
+  readCached(offset: number, into: Uint8Array): boolean {
+    const { cachedReadShare = 0, alignmentBytes = 1, process } = this.#options;
+    if (cachedReadShare === 0 || this.#state !== 'open' || process?.state === 'paused')
+      return false;
+    if (!this.#cachedRandom.chance(cachedReadShare)) return false;
+    const isAligned = offset % alignmentBytes === 0 && into.length % alignmentBytes === 0;
+    if (!isAligned || offset < 0 || offset + into.length > this.sizeBytes) return false;
+    const due = this.#faults.find(({ fault, left }) => fault.kind === 'read' && left === 0);
+    if (due !== undefined && due.fault.effect !== 'corrupt') return false;
+    const event = { kind: 'read', offset, sizeBytes: into.length, isUncached: false } as const;
+    const index = this.#operationCount++;
+    this.#counts.read++;
+    const fault = this.#takeFault('read');
+    this.#options.onOperation?.({ index, ...event, phase: 'begin' });
+    if (this.#isHalted()) return false;
+    this.#readNow(offset, into, false, fault);
+    this.#cachedReadCount++;
+    this.#options.onOperation?.({ index, ...event, phase: 'end' });
+    return !this.#isHalted();
+  }
+
   /** Counted, watched and made to fail as a read. */
   async readUncached(offset: number, into: Uint8Array): Promise<void> {
     assertWholeBlocks(offset, [into]);
@@ -132,14 +162,18 @@ export class SimulatedDevice implements Device {
       }
       return () => {
         if (fault?.effect === 'fail') throw this.#failure('read', offset, fault.cause ?? 'EIO');
-        this.#fill(offset, into, isUncached);
-        this.#counts.bytesRead += into.length;
-        if (fault?.effect === 'corrupt' && into.length > 0) {
-          const index = this.#random.below(into.length);
-          into[index] = (into[index] as number) ^ (1 << this.#random.below(8));
-        }
+        this.#readNow(offset, into, isUncached, fault);
       };
     });
+  }
+
+  #readNow(offset: number, into: Uint8Array, isUncached: boolean, fault: Fault | undefined): void {
+    this.#fill(offset, into, isUncached);
+    this.#counts.bytesRead += into.length;
+    if (fault?.effect === 'corrupt' && into.length > 0) {
+      const index = this.#random.below(into.length);
+      into[index] = (into[index] as number) ^ (1 << this.#random.below(8));
+    }
   }
 
   #fill(offset: number, into: Uint8Array, isUncached: boolean): void {

@@ -43,6 +43,7 @@ export function deviceContract(
     on('what was written is read back, and nothing beside it changes', readsWhatWasWritten),
     on('many buffers of all sizes become one run of bytes', writesManyBuffers),
     on('many operations may run at once', runsManyAtOnce),
+    on('what is read at once is what was written, and never outside the device', readsAtOnce),
     on('reading past the end is refused', async (device) => {
       const offset = device.sizeBytes - 100;
       const refused = demandRejection(
@@ -135,6 +136,22 @@ async function runsManyAtOnce(device: Device): Promise<void> {
     blocks.every((block, index) => equalBytes(block, read[index] ?? new Uint8Array(0))),
     'each block is where it was written',
   );
+}
+
+async function readsAtOnce(device: Device): Promise<void> {
+  const bytes = new SeededRandom(15).bytes(2 * BLOCK);
+  await device.write(BLOCK, [bytes]);
+  const into = new Uint8Array(BLOCK);
+  // Whether it can tell is up to the device; then it must be right.
+  const isRight = (start: number): boolean =>
+    !device.readCached(BLOCK + start, into) ||
+    equalBytes(into, bytes.subarray(start, start + BLOCK));
+  demand(isRight(0) && isRight(17) && isRight(BLOCK), 'it is as written');
+  for (const offset of [-1, 0.5, Number.NaN, device.sizeBytes, device.sizeBytes - BLOCK + 1]) {
+    demand(!device.readCached(offset, into), `nothing is read at ${offset}`);
+  }
+  await device.close();
+  demand(!device.readCached(BLOCK, into), 'nothing is read of a device that is closed');
 }
 
 async function refusesNoPlace(device: Device): Promise<void> {

@@ -21,6 +21,7 @@ function deviceWithByte(sizeBytes: number, at: number | undefined): Device {
       if (at !== undefined && at >= offset && at < offset + into.length) into[at - offset] = 1;
       return Promise.resolve();
     },
+    readCached: () => false,
     write: unused,
     writeDurably: unused,
     readUncached: unused,

@@ -167,4 +167,16 @@ describe('BlockCache', () => {
     cache.drop(1);
     expect(cache.stats()).toMatchObject({ sizeBytes: 0, blockCount: 0 });
   });
+
+  it('admits what there is room for, and then what is asked for again before much else', async () => {
+    const cache = new BlockCache(40 * 4096);
+    expect(cache.admits(1, 0, BLOCK)).toBe(true);
+    while (cache.hasRoomFor(BLOCK)) await load(cache, 1, cache.stats().blockCount);
+    expect([1, 2, 3].map(() => cache.admits(2, 0, BLOCK))).toEqual([false, true, false]);
+    const offsets = Array.from({ length: 1000 }, (_, index) => index * 4096);
+    for (const offset of offsets) cache.admits(3, offset, BLOCK);
+    // Of those before the last few nothing is known any more.
+    const known = offsets.map((offset) => cache.admits(3, offset, BLOCK));
+    expect(known.slice(0, 700).filter(Boolean)).toEqual([]);
+  });
 });

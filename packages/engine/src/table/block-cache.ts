@@ -15,6 +15,8 @@
 import { assert } from '@dozo/base';
 import { CACHED_BLOCK_OVERHEAD_BYTES } from '../limits.ts';
 import type { RangeSet } from '../tree/range-set.ts';
+import { mixed } from './bloom.ts';
+import { DATA_BLOCK_BYTES } from './table-format.ts';
 
 /** What a cache has done since it was made, and what it holds. */
 export interface BlockCacheStats {
@@ -89,6 +91,8 @@ export interface AddOptions {
 /** See the file comment. */
 export class BlockCache {
   readonly #limitBytes: number;
+  /** Of blocks that were asked for and not kept, those lately: about as many as there is room for. */
+  readonly #marks: Int32Array;
   readonly #tables = new Map<number, CachedTable>();
   /** The next block that the hand looks at. */
   #hand: CachedBlock | undefined;
@@ -102,6 +106,7 @@ export class BlockCache {
   constructor(limitBytes: number) {
     assert(limitBytes >= 0, 'a cache has a size');
     this.#limitBytes = limitBytes;
+    this.#marks = new Int32Array(Math.max(1, Math.floor(limitBytes / DATA_BLOCK_BYTES)));
   }
 
   /** What is cached of a table, to be asked for several of its blocks with {@link hit}. */
@@ -175,6 +180,26 @@ export class BlockCache {
     const table = this.#enter(number);
     this.#keep(table, offset, bytes, options.creditMax);
     this.#leave(table);
+  }
+
+  /**
+   * Whether a block that is about to be read is worth keeping: while there is room, and then one that was asked
+   * for before, not long ago. Else a walk at random over much would do nothing but replace what is cached.
+   *
+   * Source: the doorkeeper of G. Einziger, R. Friedman, B. Manes, "TinyLFU" (2017).
+   */
+  admits(number: number, offset: number, sizeBytes: number): boolean {
+    if (this.hasRoomFor(sizeBytes)) return true;
+    const mark = mixed(Math.imul(number, 0x9e37_79b1) ^ offset);
+    const slot = Math.floor(((mark >>> 0) / 2 ** 32) * this.#marks.length);
+    const isKnown = this.#marks[slot] === mark;
+    this.#marks[slot] = isKnown ? 0 : mark;
+    return isKnown;
+  }
+
+  /** Counts a block that was asked for and could be read at once. */
+  readAtOnce(): void {
+    this.#missCount++;
   }
 
   /** Whether a block of that size fits without another one being evicted. */

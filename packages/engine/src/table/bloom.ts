@@ -94,7 +94,8 @@ function absorb(state: number, word: number): number {
   return (Math.imul(mix, 5) + 0xe6546b64) | 0;
 }
 
-function mixed(state: number): number {
+/** The finalizer of MurmurHash3. */
+export function mixed(state: number): number {
   let mix = Math.imul(state ^ (state >>> 16), 0x85ebca6b);
   mix = Math.imul(mix ^ (mix >>> 13), 0xc2b2ae35);
   return mix ^ (mix >>> 16);

@@ -64,6 +64,45 @@ describe('a key', () => {
     expect(tables.reads.length).toBe(length);
   });
 
+  it('is there at once when the device has its blocks in memory, and they are cached', () => {
+    const { get, tables, cache } = setUp();
+    tables.isInMemory = true;
+    expect(get(keyOf('k', 4))).toEqual(TreeEntry.inline(5, new Uint8Array(80).fill(4)));
+    expect(tables.reads.length).toBe(3);
+    expect(get(keyOf('k', 4))).toEqual(TreeEntry.inline(5, new Uint8Array(80).fill(4)));
+    expect(tables.reads.length).toBe(3);
+    expect(cache.stats()).toMatchObject({ missCount: 3, hitCount: 3, blockCount: 3 });
+  });
+
+  it('is there at once from blocks that are not kept, and stays what it is', () => {
+    // Room for filter, index and one data block.
+    const { get, tables, cache } = setUp(12_000);
+    tables.isInMemory = true;
+    const rows = [4, 504, 1001, 1505].map((row) => keyOf('k', row));
+    const entries = rows.map((key) => get(key) as TreeEntry);
+    expect(cache.stats()).toMatchObject({ blockCount: 3, evictedCount: 0, missCount: 6 });
+    expect(entries.map(({ lsn, value }) => [lsn, value[0]])).toEqual(
+      [4, 504, 1001, 1505].map((row) => [row + 1, row & 255]),
+    );
+    // What is asked for again is worth keeping.
+    expect(get(rows[1] as string)).toMatchObject({ lsn: 505 });
+    expect(cache.stats()).toMatchObject({ blockCount: 3, evictedCount: 1, missCount: 7 });
+    const { length } = tables.reads;
+    expect(get(rows[1] as string)).toMatchObject({ lsn: 505 });
+    expect(tables.reads.length).toBe(length);
+  });
+
+  it('is not told from a damaged page that is in memory', async () => {
+    const { get, placeOf, tables, meta, counters } = setUp();
+    const { offset } = await placeOf(keyOf('k', 4));
+    tables.isInMemory = true;
+    tables.damage(meta, offset + 20, 'page');
+    const entry = get(keyOf('k', 4));
+    expect(entry).toBeInstanceOf(Promise);
+    expect(await entry).toEqual(TreeEntry.inline(5, new Uint8Array(80).fill(4)));
+    expect(counters).toEqual({ checksumErrorCount: 0, staleReadCount: 1 });
+  });
+
   it('costs one read a block, however many ask at once', async () => {
     const { get, tables, cache } = setUp();
     const ask = async (): Promise<TreeEntry | undefined> => get(keyOf('k', 11));

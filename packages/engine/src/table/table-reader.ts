@@ -2,22 +2,22 @@
  * Reads tables: single keys, walks in both directions, large runs for merges.
  *
  * A single key needs the filter of a table, its index and one data block, all of them through the block
- * cache. Where they are cached the answer is there at once, with no promise and no allocation but the
- * entry; else each that is missing is read, once for all who ask at that time.
+ * cache. Where they are cached, or the device has them in memory, the answer is there at once, with no promise;
+ * else each that is missing is read, once for all who ask at that time.
  */
-import { CodecError, hasCode } from '@dozo/base';
+import { CodecError, hasCode, uninitialisedBytes } from '@dozo/base';
 import type { Counters } from '../counters.ts';
 import type { DamagedTables } from '../damaged-tables.ts';
-import { STRETCH_BYTES_MAX, STRETCH_GAP_BYTES_MAX, STRETCHES_AT_ONCE } from '../limits.ts';
-import { TABLE_RUN_BYTES } from '../limits.ts';
+import { CACHED_READ_BYTES_MAX, STRETCH_BYTES_MAX, STRETCH_GAP_BYTES_MAX } from '../limits.ts';
+import { STRETCHES_AT_ONCE, TABLE_RUN_BYTES } from '../limits.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import type { TestSwitches } from '../test-switches.ts';
 import type { CursorRange, EntryCursor } from '../tree/entry-cursor.ts';
 import { RangeSet } from '../tree/range-set.ts';
 import type { TableLookup } from '../tree/table-lookup.ts';
-import type { TreeEntry } from '../tree/tree-entry.ts';
+import { ENTRY_INLINE, TreeEntry } from '../tree/tree-entry.ts';
 import { findInBlock } from './block.ts';
-import type { BlockCache, BlockRequest, CachedBlock } from './block-cache.ts';
+import type { BlockCache, BlockRequest, CachedBlock, CachedTable } from './block-cache.ts';
 import { mayContain } from './bloom.ts';
 import type { KeyHash } from './bloom.ts';
 import { blockCountOf, blockPlaceAt, findInIndex } from './index-block.ts';
@@ -77,6 +77,8 @@ export class TableReader implements TableLookup {
   readonly #damaged: DamagedTables | undefined;
   readonly #uncached: TableReads;
   readonly #movesUnchecked: boolean;
+  /** A block that is looked into at once and not kept. */
+  readonly #scratch = new Uint8Array(CACHED_READ_BYTES_MAX);
 
   constructor(options: TableReaderOptions) {
     this.#checked = new CheckedTableSource(options);
@@ -88,25 +90,60 @@ export class TableReader implements TableLookup {
 
   /**
    * The entry that a table has for a key, deletes too; undefined when it has none. A promise only when
-   * something must be read. Knows nothing of range deletes. An inline value is a view of a cached block:
+   * something must be waited for. Knows nothing of range deletes. An inline value is a view of a cached block:
    * nobody may change it, and who gives it to somebody outside the engine copies it.
    *
    * @param hash `hashOfKey(key)`, which a question to several tables computes once.
    */
   get(meta: TableMeta, key: Uint8Array, hash: KeyHash): MaybePromise<TreeEntry | undefined> {
-    const cache = this.#cache;
-    const table = cache.tableOf(meta.number);
-    if (table === undefined) return this.#getFrom(meta, key, hash, undefined, undefined);
-    const filter = cache.hit(table, meta.filter.offset);
+    // Undefined: nothing of it is cached.
+    const table = this.#cache.tableOf(meta.number);
+    const filter = this.#atOnce(table, meta, meta.filter);
     if (filter === undefined) return this.#getFrom(meta, key, hash, undefined, undefined);
-    if (!mayContain(filter.bytes, hash)) return undefined;
-    const index = cache.hit(table, meta.index.offset);
-    if (index === undefined) return this.#getFrom(meta, key, hash, filter.bytes, undefined);
-    const blockNumber = findInIndex(index.bytes, key);
+    if (!mayContain(filter, hash)) return undefined;
+    const index = this.#atOnce(table, meta, meta.index);
+    if (index === undefined) return this.#getFrom(meta, key, hash, filter, undefined);
+    const blockNumber = findInIndex(index, key);
     if (blockNumber < 0) return undefined;
-    const block = cache.hit(table, blockPlaceAt(index.bytes, blockNumber).offset);
-    if (block === undefined) return this.#getFrom(meta, key, hash, filter.bytes, index.bytes);
-    return findInBlock(block.bytes, key);
+    const place = blockPlaceAt(index, blockNumber);
+    const cached = table === undefined ? undefined : this.#cache.hit(table, place.offset);
+    if (cached !== undefined) return findInBlock(cached.bytes, key);
+    const isKept = this.#cache.admits(meta.number, place.offset, place.sizeBytes);
+    const block = this.#readAtOnce(meta, place, isKept ? DATA_CREDIT : undefined);
+    if (block === undefined) return this.#getFrom(meta, key, hash, filter, index);
+    const entry = findInBlock(block, key);
+    // What is not kept is overwritten by the next look.
+    return entry?.kind === ENTRY_INLINE ? TreeEntry.copied(entry.lsn, entry.value) : entry;
+  }
+
+  /** A filter or an index that is in memory: in the cache, or as far as the device can tell without waiting. */
+  #atOnce(
+    table: CachedTable | undefined,
+    meta: TableMeta,
+    place: BlockPlace,
+  ): Uint8Array | undefined {
+    const cached = table === undefined ? undefined : this.#cache.hit(table, place.offset);
+    return cached === undefined ? this.#readAtOnce(meta, place, INDEX_CREDIT) : cached.bytes;
+  }
+
+  /**
+   * A block that is not cached, if the device has it in memory.
+   *
+   * @param creditMax undefined: it is not kept and lies in {@link #scratch}, until the next one does. Memory
+   *   for it would cost more than the read.
+   */
+  #readAtOnce(
+    meta: TableMeta,
+    { offset, sizeBytes }: BlockPlace,
+    creditMax: number | undefined,
+  ): Uint8Array | undefined {
+    if (sizeBytes > CACHED_READ_BYTES_MAX) return undefined;
+    const isKept = creditMax !== undefined;
+    const bytes = isKept ? uninitialisedBytes(sizeBytes) : this.#scratch.subarray(0, sizeBytes);
+    if (!this.#checked.readCached(meta, offset, bytes)) return undefined;
+    this.#cache.readAtOnce();
+    if (isKept) this.#cache.add(meta.number, offset, bytes, { creditMax, mayEvict: true });
+    return bytes;
   }
 
   /** Reads what is missing. */

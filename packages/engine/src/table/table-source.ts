@@ -22,6 +22,8 @@ export interface TableReads {
 
 /** Where tables are read from. */
 export interface TableSource extends TableReads {
+  /** Reads what is in memory, at once; false: ask `read`, and `into` has any bytes. */
+  readCached(meta: TableMeta, offset: number, into: Uint8Array): boolean;
   /** The same, past the page cache. */
   readonly uncached: TableReads;
   /** The device, for messages. */
@@ -57,6 +59,11 @@ export class CheckedTableSource {
     const { skipReadChecks = false, skipTableChecks = false } = options.switches ?? {};
     this.#failsUnread = options.switches?.failOnUnreadTables === true;
     this.#isUnchecked = skipReadChecks || skipTableChecks;
+  }
+
+  /** Reads one block at once; false when that cannot be, or it is not right. */
+  readCached(meta: TableMeta, offset: number, into: Uint8Array): boolean {
+    return this.#source.readCached(meta, offset, into) && this.isIntact(meta, into);
   }
 
   /** One block as it is read first, in memory of its own; undefined when it is not right. */

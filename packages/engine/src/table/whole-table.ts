@@ -46,6 +46,7 @@ async function isSound(meta: TableMeta, bytes: Uint8Array): Promise<boolean> {
   const source = {
     ...inMemory,
     uncached: inMemory,
+    readCached: () => false,
     path: '',
     place: (_: unknown, at: number) => at,
   };

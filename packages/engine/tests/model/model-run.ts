@@ -21,7 +21,12 @@ import type { BackgroundCounts, TreeSizes } from '../engine-features.ts';
 import { countsOf, problemAtAnyMoment, problemWhenSettled } from '../exact-counts.ts';
 import { HOLDER, formattedMedium } from '../simulated-engine.ts';
 import { ValueMaker, drawKeys, drawValueBytes, keyBytesOf } from './keys-and-values.ts';
-import { DELETES_PAYLOAD_BYTES_MIN, brokenRule, drawShape } from './model-shape.ts';
+import {
+  DELETES_PAYLOAD_BYTES_MIN,
+  brokenRule,
+  cachedReadShareOf,
+  drawShape,
+} from './model-shape.ts';
 import type { Shape } from './model-shape.ts';
 import { VersionedMap, Violation } from './versioned-map.ts';
 import type { Change, FoundRow, IndexSpan, Window } from './versioned-map.ts';
@@ -51,6 +56,8 @@ export interface ModelCounts extends BackgroundCounts {
   /** Merge steps that were given to threads, and those of them that were lost. */
   readonly threadTasks: number;
   readonly lostTasks: number;
+  /** Reads that the device answered at once. */
+  readonly cachedReads: number;
 }
 
 export interface ModelRunResult {
@@ -124,6 +131,7 @@ class ModelRun {
     verifies: 0,
     threadTasks: 0,
     lostTasks: 0,
+    cachedReads: 0,
     checkpoints: 0,
     movedBytes: 0,
     memtableFlushes: 0,
@@ -402,7 +410,8 @@ class ModelRun {
     if (problem !== undefined) throw new Violation(problem);
   }
 
-  #count({ engine }: Opened): void {
+  #count({ engine, device }: Opened): void {
+    this.counts.cachedReads += device.counts().cachedReads;
     const { checkpoints, movedBytes, memtableFlushes, compactions } = backgroundCountsOf(
       engine.stats(),
     );
@@ -490,6 +499,7 @@ class ModelRun {
     const device: SimulatedDevice = new SimulatedDevice(medium, {
       clock,
       seed,
+      cachedReadShare: cachedReadShareOf(this.#options.seed),
       onOperation: (event) => {
         if (event.index < crash.atOperation || crash.after !== undefined) return;
         const kind = this.#random.chance(0.2) ? 'process' : 'power';
