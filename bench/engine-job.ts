@@ -29,6 +29,8 @@ export interface BenchJob extends StoreOptions {
       }
     /** Entries `[0, count)` in large batches. */
     | { readonly kind: 'load'; readonly count: number }
+    /** Opens what was loaded, and waits until the store has nothing more to do by itself. */
+    | { readonly kind: 'rest' }
     /** Overwrites some of `[0, count)`, and is killed. */
     | { readonly kind: 'die'; readonly count: number }
     /** Opens what was loaded, gets entries at random, scans. */

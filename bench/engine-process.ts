@@ -5,6 +5,7 @@
  *     node engine-process.ts '{"store": "lmdb", "task": {"kind": "load", "count": 1000}, ...}'
  */
 import { readFileSync, writeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Entries, KEY_BYTES, keyOf, mixed, type BenchJob, type BenchResult } from './engine-job.ts';
 import type { BenchStore, OpenStore } from './engine-store.ts';
 import { loadStore } from './engine-stores.ts';
@@ -16,6 +17,9 @@ const READERS = 16;
 /** Making a value of this length costs more than some stores need to write it: each writer has one. */
 const REUSED_VALUE_BYTES = 4096;
 const DIE_BATCH = 100;
+/** At rest a store writes less than this between two looks. */
+const REST_BYTES = 256 * 1024;
+const REST_LOOK_MS = 3000;
 /** Two memtables of entries of 140 bytes: the most that a start of ours replays. */
 const DIE_COUNT = 250_000;
 
@@ -45,6 +49,8 @@ async function runWith(open: OpenStore): Promise<BenchResult> {
       return { openMs, ...(await put(store, task)), ...(await closed(store)) };
     case 'load':
       return { openMs, ...(await load(store, task.count)), ...(await closed(store)) };
+    case 'rest':
+      return { restMs: await restOf(store), ...(await closed(store)) };
     case 'die':
       await putMany(store, LOAD_WRITERS, DIE_BATCH, mixed(task.count) % task.count, DIE_COUNT);
       return { openMs };
@@ -74,6 +80,17 @@ async function put(
 async function load(store: BenchStore, count: number): Promise<BenchResult> {
   const figures = await putMany(store, LOAD_WRITERS, LOAD_BATCH, 0, count);
   return { loadPerSecond: figures['perSecond'] ?? 0, loadMs: figures['elapsedMs'] ?? 0 };
+}
+
+/** How long it writes by itself, in ms. Stores that do not tell what they write count as at rest. */
+async function restOf(store: BenchStore): Promise<number> {
+  const startMs = performance.now();
+  for (;;) {
+    const [sinceMs, before] = [performance.now(), store.counters()['bytesWritten'] ?? 0];
+    await sleep(REST_LOOK_MS);
+    const writtenBytes = (store.counters()['bytesWritten'] ?? 0) - before;
+    if (writtenBytes < REST_BYTES) return sinceMs - startMs;
+  }
 }
 
 /** Entries `[first, first + count)`, by several writers. */

@@ -10,7 +10,8 @@
  * is the median of the rounds, a ratio the median of the rounds' ratios.
  *
  * - `puts`: 40-byte keys in random order; every entry is written once before it is measured.
- * - `reads`: `--keys` entries of 140 bytes, loaded once by each store and read in every round.
+ * - `reads`: `--keys` entries of 140 bytes, loaded once by each store, which then comes to rest, and read in
+ *   every round.
  * - `bare`: one vectored write and flush on the same file: `engine-bare.ts`.
  *
  * Options: `--full` is 10,000,000 keys; `--gets N` how many are read at random; `--directory DIR` where
@@ -118,6 +119,7 @@ function measureReads(): Results {
   for (const store of stores) {
     mkdirSync(join(scratch, store));
     note(results, 'load', store, runJob(readJob(store, 'load')));
+    note(results, 'rest', store, runJob(readJob(store, 'rest')));
   }
   for (let round = 0; round < rounds; round += 1) {
     for (const phase of ['tenth', 'cached', 'killed'] as const) {
@@ -139,20 +141,24 @@ function readJob(store: StoreName, phase: Phase): BenchJob {
   const dataBytes = keyCount * (VALUE_BYTES + KEY_BYTES);
   const cacheBytes = {
     load: CACHE_BYTES,
+    rest: CACHE_BYTES,
     tenth: Math.ceil(dataBytes / 10),
     cached: dataBytes * CACHED_FACTOR,
     killed: CACHE_BYTES,
   }[phase];
-  const task: BenchJob['task'] =
-    phase === 'load'
-      ? { kind: 'load', count: keyCount }
-      : {
-          ...{ kind: 'read', count: keyCount, isWarmed: phase === 'cached' },
-          getCount: phase === 'killed' ? 0 : Number(values.gets),
-          scanRows: phase === 'cached' ? Math.min(SCAN_ROWS_MAX, keyCount) : 0,
-        };
+  const task = readTask(phase);
   const directory = join(scratch, store);
   return { store, directory, dataBytes, valueBytes: VALUE_BYTES, cacheBytes, task };
+}
+
+function readTask(phase: Phase): BenchJob['task'] {
+  if (phase === 'load') return { kind: 'load', count: keyCount };
+  if (phase === 'rest') return { kind: 'rest' };
+  return {
+    ...{ kind: 'read', count: keyCount, isWarmed: phase === 'cached' },
+    getCount: phase === 'killed' ? 0 : Number(values.gets),
+    scanRows: phase === 'cached' ? Math.min(SCAN_ROWS_MAX, keyCount) : 0,
+  };
 }
 
 /** Runs one job as a process of its own, which kills itself when it has told its figures. */

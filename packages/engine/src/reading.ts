@@ -1,8 +1,8 @@
 /**
  * The reading half of an engine: `get`, `stat`, `scan` and snapshots over the tree.
  *
- * Every read first enters the table of segments, so that what it is about to read is not written
- * again under its hands.
+ * Every read that waits first enters the table of segments, so that what it is about to read is not written
+ * again under its hands. One that ends in the turn in which it began need not.
  */
 import { binaryStringOf } from '@dozo/base';
 import type { Catalog } from './catalog.ts';
@@ -18,7 +18,7 @@ import type {
   Snapshot,
 } from './engine-types.ts';
 import { EngineError } from './errors.ts';
-import type { LogSource } from './log-walk.ts';
+import type { LogSource, ReadMode } from './log-walk.ts';
 import { isPromise } from './maybe-promise.ts';
 import type { MaybePromise } from './maybe-promise.ts';
 import { RecordReader } from './record-reader.ts';
@@ -155,12 +155,13 @@ export class Reading {
     this.#options.counters.getCount++;
     const name = binaryStringOf(key);
     const found = view.get(name, key);
-    if (isPromise(found)) return this.#readFrom(found, name, range, viewEpoch);
+    if (isPromise(found)) return this.#readFrom(found, name, range, viewEpoch, 'cached');
     if (found === undefined) return undefined;
     if (found.kind === ENTRY_INLINE) return entryWith(found, inlineRange(found, range));
     const value = this.#reader.readCached(name, found, range);
-    if (value === undefined) return this.#readFrom(found, name, range, viewEpoch);
-    return entryWith(found, value);
+    return typeof value === 'string'
+      ? this.#readFrom(found, name, range, viewEpoch, value)
+      : entryWith(found, value);
   }
 
   /** Called in the turn in which the look into the tree began. */
@@ -169,6 +170,7 @@ export class Reading {
     name: string,
     range: ByteRange | undefined,
     viewEpoch: number | undefined,
+    mode: ReadMode,
   ): Promise<Entry | undefined> {
     const { segments } = this.#options.catalog;
     const epoch = segments.enter(true, viewEpoch);
@@ -178,7 +180,7 @@ export class Reading {
       const isInline = entry.kind === ENTRY_INLINE;
       const value = isInline
         ? inlineRange(entry, range)
-        : await this.#reader.read(name, entry, range);
+        : await this.#reader.read(name, entry, range, mode);
       return entryWith(entry, value);
     } finally {
       segments.leave(epoch, true);

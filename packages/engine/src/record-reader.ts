@@ -7,12 +7,12 @@
  * What is not right is read once more past the page cache: pages of it may be from before another
  * machine wrote there. Only then it is damaged.
  */
-import { assert, binaryStringOf, bytesOfBinaryString, uninitialisedBytes } from '@dozo/base';
+import { assert, binaryStringOf, bytesOfBinaryString, copyOfBytes } from '@dozo/base';
 import type { Counters } from './counters.ts';
 import type { ByteRange } from './engine-types.ts';
 import { EngineError } from './errors.ts';
 import { CACHED_READ_BYTES_MAX, VALUE_BLOCK_BYTES } from './limits.ts';
-import type { LogSource } from './log-walk.ts';
+import type { LogSource, ReadMode } from './log-walk.ts';
 import { RECORD_PUT, areBlocksIntact, decodeRecordHead, headBytesOf } from './record.ts';
 import type { RecordHead } from './record.ts';
 import type { SegmentTable } from './segment-table.ts';
@@ -35,6 +35,8 @@ interface Reading {
 /** See the file comment. */
 export class RecordReader {
   readonly #options: RecordReaderOptions;
+  /** A record that is looked at within a call. */
+  readonly #scratch = new Uint8Array(CACHED_READ_BYTES_MAX);
 
   constructor(options: RecordReaderOptions) {
     this.#options = options;
@@ -44,10 +46,17 @@ export class RecordReader {
    * The value of a record, or the bytes `[start, end)` of it, in a buffer of its own. The caller has
    * entered the table of segments. Rejects with `VALUE_DAMAGED` and the device's read errors.
    */
-  async read(name: string, entry: TreeEntry, range?: ByteRange): Promise<Uint8Array> {
+  async read(
+    name: string,
+    entry: TreeEntry,
+    range?: ByteRange,
+    mode: ReadMode = 'cached',
+  ): Promise<Uint8Array> {
     const { source } = this.#options;
-    const first = await this.#readFrom(source, name, entry, range);
-    if (first.reason === undefined) return first.value;
+    if (mode === 'cached') {
+      const first = await this.#readFrom(source, name, entry, range);
+      if (first.reason === undefined) return first.value;
+    }
     const again = await this.#readFrom(source.uncached, name, entry, range);
     if (again.reason !== undefined) throw this.#damaged(name, entry, again.reason);
     this.#options.counters.staleReadCount++;
@@ -55,19 +64,19 @@ export class RecordReader {
   }
 
   /**
-   * The same if the record is short, in memory and right; undefined: ask {@link read}. The caller has looked
-   * the entry up in this turn and need not have entered anything.
+   * The same if the record is short, in memory and right; else by which way it must be read. The caller has
+   * looked the entry up in this turn and need not have entered anything.
    */
-  readCached(name: string, entry: TreeEntry, range?: ByteRange): Uint8Array | undefined {
+  readCached(name: string, entry: TreeEntry, range?: ByteRange): Uint8Array | ReadMode {
     const { valueBytes } = entry;
     const headBytes = headBytesOf(name.length, valueBytes);
-    if (headBytes + valueBytes > CACHED_READ_BYTES_MAX) return undefined;
-    const bytes = uninitialisedBytes(headBytes + valueBytes);
+    if (headBytes + valueBytes > CACHED_READ_BYTES_MAX) return 'cached';
+    const bytes = this.#scratch.subarray(0, headBytes + valueBytes);
     const { source } = this.#options;
-    if (!source.readCached(this.#segmentOf(entry), entry.offset, bytes)) return undefined;
-    if (this.#check(name, entry, bytes) !== undefined) return undefined;
+    if (!source.readCached(this.#segmentOf(entry), entry.offset, bytes)) return 'cached';
+    if (this.#check(name, entry, bytes) !== undefined) return 'uncached';
     const { start, end } = partOf(valueBytes, range);
-    return bytes.subarray(headBytes + start, headBytes + end);
+    return copyOfBytes(bytes.subarray(headBytes + start, headBytes + end));
   }
 
   /** What is wrong with a whole record that begins at the start of `bytes`, if anything is. */

@@ -17,6 +17,8 @@ import type { Change, FoundRow } from './model/versioned-map.ts';
 import { HOLDER, KIB, formattedMedium } from './simulated-engine.ts';
 
 /** What a read says of damage that it met. */
+/** How much the device has in memory: it answers within the call, or later. */
+const CACHED_READ_SHARE = 0.5;
 const DAMAGE_CODES = ['VALUE_DAMAGED', 'INDEX_DAMAGED'];
 /** What an opening says of damage that it met. */
 const REFUSAL_CODES = [
@@ -82,6 +84,7 @@ export class FaultLife {
     const device = new SimulatedDevice(medium, {
       clock,
       seed,
+      cachedReadShare: CACHED_READ_SHARE,
       ...(onOperation === undefined ? {} : { onOperation }),
     });
     const { memtableBytes = 5 * KIB } = this.#options;

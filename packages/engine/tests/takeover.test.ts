@@ -399,6 +399,7 @@ describe('pages that are from before another machine wrote', () => {
       const { cachedReads } = c.device.counts();
       expect(cachedReads - before.cachedReads).toBeGreaterThan(10);
       expect(rightCount === written.size).toBe(isChecked);
+      expect(c.engine.stats().staleReadCount > 10).toBe(isChecked);
       await until(c.engine.close());
     }
   });

@@ -209,6 +209,17 @@ describe('reading what is in the page cache', () => {
     expect(readsUntilRefused()).toBe(CACHED_READS_PER_TURN_MAX);
   });
 
+  it('does not count against the turn when it is not there', async () => {
+    const page = { isThere: false };
+    const kernel = { ...(await loadKernel()), readCached: () => page.isThere };
+    const device = await openFileDevice({ path, mode: 'exclusive', kernel });
+    opened.push(device);
+    const into = new Uint8Array(4096);
+    for (let count = 0; count < 1000; count++) expect(device.readCached(0, into)).toBe(false);
+    page.isThere = true;
+    expect(device.readCached(0, into)).toBe(true);
+  });
+
   it('goes to the thread pool when it is not there', async () => {
     const kernel = { ...(await loadKernel()), readCached: () => false };
     const device = await openFileDevice({ path, mode: 'exclusive', kernel });

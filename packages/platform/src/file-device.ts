@@ -102,7 +102,11 @@ export class FileDevice implements Device {
 
   readCached(offset: number, into: Uint8Array): boolean {
     if (this.#closed !== undefined || !this.#isInside(offset, into.length)) return false;
-    return this.#mayReadCached(into) && this.#readCachedNow(offset, into);
+    if (!this.#mayReadCached(into)) return false;
+    const isRead = this.#readCachedNow(offset, into);
+    // The read that follows asks again, and has its share then.
+    if (!isRead) this.#cachedReadsOfTurn--;
+    return isRead;
   }
 
   async readUncached(offset: number, into: Uint8Array): Promise<void> {

@@ -249,6 +249,7 @@ describe('operations', () => {
     device.inject({ kind: 'read', after: 0, effect: 'corrupt' });
     expect(device.readCached(0, into)).toBe(true);
     expect(into).not.toEqual(block(1));
+    device.inject({ kind: 'read', after: 0, effect: 'corrupt' });
     device.inject({ kind: 'read', after: 0, effect: 'fail' });
     expect(device.readCached(0, into)).toBe(false);
     await expect(device.read(0, into)).rejects.toThrow('EIO');

@@ -134,8 +134,10 @@ export class SimulatedDevice implements Device {
     if (!this.#cachedRandom.chance(cachedReadShare)) return false;
     const isAligned = offset % alignmentBytes === 0 && into.length % alignmentBytes === 0;
     if (!isAligned || offset < 0 || offset + into.length > this.sizeBytes) return false;
-    const due = this.#faults.find(({ fault, left }) => fault.kind === 'read' && left === 0);
-    if (due !== undefined && due.fault.effect !== 'corrupt') return false;
+    const isLeft = this.#faults.some(
+      ({ fault, left }) => fault.kind === 'read' && left === 0 && fault.effect !== 'corrupt',
+    );
+    if (isLeft) return false;
     const event = { kind: 'read', offset, sizeBytes: into.length, isUncached: false } as const;
     const index = this.#operationCount++;
     this.#counts.read++;

@@ -37,6 +37,8 @@ const devicesOf = (host: () => Partial<SimulatedDeviceOptions>): readonly Contra
 
 const devices = devicesOf(() => ({}));
 const cachedDevices = devicesOf(() => ({ cache: new PageCache() }));
+const devicesInMemory = devicesOf(() => ({ cachedReadShare: 1 }));
+const cachedDevicesInMemory = devicesOf(() => ({ cache: new PageCache(), cachedReadShare: 1 }));
 
 function underTest(host: Partial<SimulatedDeviceOptions>): DeviceUnderTest {
   const medium = new SimulatedMedium(DEVICE_CONTRACT_BYTES_MIN);
@@ -57,6 +59,8 @@ describe.each<[string, readonly ContractCase[]]>([
   ['SimulatedProcess', processes],
   ['SimulatedDevice', devices],
   ['SimulatedDevice with a page cache', cachedDevices],
+  ['SimulatedDevice that answers at once', devicesInMemory],
+  ['SimulatedDevice that answers at once, with a page cache', cachedDevicesInMemory],
   ['SimulatedCompute', computes],
   ['SeededRandom', randomContract(() => new SeededRandom('contract'))],
 ])('the contract of %s', (_, cases) => {

@@ -7,7 +7,8 @@
  * evicts what it brought itself before anything that was asked for twice. Filters and indexes, which
  * every question to their table needs, get more credit than data blocks.
  *
- * Of each block at most one read is under way: who wants it meanwhile waits for the same.
+ * Of each block at most one read is under way: who wants it meanwhile waits for the same, unless the device
+ * has it in memory. Not everything that is read is kept: see {@link BlockCache.admits}.
  *
  * Source: F. Corbato, "A Paging Experiment with the Multics System" (1968); with counters: Y. Smaragdakis,
  * "General adaptive replacement policies" (2004), GCLOCK.
@@ -17,6 +18,9 @@ import { CACHED_BLOCK_OVERHEAD_BYTES } from '../limits.ts';
 import type { RangeSet } from '../tree/range-set.ts';
 import { mixed } from './bloom.ts';
 import { DATA_BLOCK_BYTES } from './table-format.ts';
+
+/** Marks of blocks: those of a cache of 4 GiB, which take 4 MiB. */
+const MARKS_MAX = 2 ** 20;
 
 /** What a cache has done since it was made, and what it holds. */
 export interface BlockCacheStats {
@@ -77,11 +81,11 @@ export interface BlockRequest {
   readonly table: number;
   /** Where in the table each block begins; none of them is cached or under way. */
   readonly offsets: readonly number[];
-  /** How often the hand passes a block after its last hit before it evicts it. */
-  readonly creditMax: number;
+  /** How often the hand passes a block after its last hit before it evicts it; undefined: it is not kept. */
+  readonly creditMax: number | undefined;
 }
 
-/** How a block is kept that nobody has asked for. */
+/** How a block is kept that was read elsewhere. */
 export interface AddOptions {
   readonly creditMax: number;
   /** Whether another block may go for it. */
@@ -91,7 +95,7 @@ export interface AddOptions {
 /** See the file comment. */
 export class BlockCache {
   readonly #limitBytes: number;
-  /** Of blocks that were asked for and not kept, those lately: about as many as there is room for. */
+  /** Of blocks that were asked for and not kept, those lately: about as many as there is room for, in bounds. */
   readonly #marks: Int32Array;
   readonly #tables = new Map<number, CachedTable>();
   /** The next block that the hand looks at. */
@@ -106,7 +110,9 @@ export class BlockCache {
   constructor(limitBytes: number) {
     assert(limitBytes >= 0, 'a cache has a size');
     this.#limitBytes = limitBytes;
-    this.#marks = new Int32Array(Math.max(1, Math.floor(limitBytes / DATA_BLOCK_BYTES)));
+    this.#marks = new Int32Array(
+      Math.max(1, Math.min(MARKS_MAX, Math.floor(limitBytes / DATA_BLOCK_BYTES))),
+    );
   }
 
   /** What is cached of a table, to be asked for several of its blocks with {@link hit}. */
@@ -157,7 +163,8 @@ export class BlockCache {
       (loaded) => {
         this.#settle(table, offsets);
         for (const [position, bytes] of loaded.entries()) {
-          if (bytes !== undefined) this.#keep(table, offsets[position] as number, bytes, creditMax);
+          if (bytes === undefined || creditMax === undefined) continue;
+          this.#keep(table, offsets[position] as number, bytes, creditMax);
         }
         this.#leave(table);
         return loaded;
@@ -174,7 +181,7 @@ export class BlockCache {
     return blocks;
   }
 
-  /** Keeps a block, in memory of its own, that nobody has asked for yet: of a table just written. */
+  /** Keeps a block, in memory of its own, that was not read by {@link load}. */
   add(number: number, offset: number, bytes: Uint8Array, options: AddOptions): void {
     if (!options.mayEvict && !this.hasRoomFor(bytes.length)) return;
     const table = this.#enter(number);

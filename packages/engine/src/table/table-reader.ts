@@ -90,8 +90,8 @@ export class TableReader implements TableLookup {
 
   /**
    * The entry that a table has for a key, deletes too; undefined when it has none. A promise only when
-   * something must be waited for. Knows nothing of range deletes. An inline value is a view of a cached block:
-   * nobody may change it, and who gives it to somebody outside the engine copies it.
+   * something must be waited for. Knows nothing of range deletes. An inline value may be a view of a cached
+   * block: nobody may change it, and who gives it to somebody outside the engine takes a copy.
    *
    * @param hash `hashOfKey(key)`, which a question to several tables computes once.
    */
@@ -99,21 +99,26 @@ export class TableReader implements TableLookup {
     // Undefined: nothing of it is cached.
     const table = this.#cache.tableOf(meta.number);
     const filter = this.#atOnce(table, meta, meta.filter);
-    if (filter === undefined) return this.#getFrom(meta, key, hash, undefined, undefined);
+    if (filter === undefined) return this.#getFrom(meta, key, hash);
     if (!mayContain(filter, hash)) return undefined;
     const index = this.#atOnce(table, meta, meta.index);
-    if (index === undefined) return this.#getFrom(meta, key, hash, filter, undefined);
+    if (index === undefined) return this.#getFrom(meta, key, hash, filter);
     const blockNumber = findInIndex(index, key);
     if (blockNumber < 0) return undefined;
     const place = blockPlaceAt(index, blockNumber);
     const cached = table === undefined ? undefined : this.#cache.hit(table, place.offset);
     if (cached !== undefined) return findInBlock(cached.bytes, key);
-    const isKept = this.#cache.admits(meta.number, place.offset, place.sizeBytes);
-    const block = this.#readAtOnce(meta, place, isKept ? DATA_CREDIT : undefined);
-    if (block === undefined) return this.#getFrom(meta, key, hash, filter, index);
+    const creditMax = this.#creditOf(meta, place);
+    const block = this.#readAtOnce(meta, place, creditMax);
+    if (block === undefined) return this.#getBy(this.#read(meta, place, creditMax), key);
     const entry = findInBlock(block, key);
     // What is not kept is overwritten by the next look.
     return entry?.kind === ENTRY_INLINE ? TreeEntry.copied(entry.lsn, entry.value) : entry;
+  }
+
+  /** What a data block that was asked for gets as credit; undefined: it is not worth keeping. */
+  #creditOf({ number }: TableMeta, { offset, sizeBytes }: BlockPlace): number | undefined {
+    return this.#cache.admits(number, offset, sizeBytes) ? DATA_CREDIT : undefined;
   }
 
   /** A filter or an index that is in memory: in the cache, or as far as the device can tell without waiting. */
@@ -127,20 +132,29 @@ export class TableReader implements TableLookup {
   }
 
   /**
-   * A block that is not cached, if the device has it in memory.
+   * A block that is not cached, if the device has it in memory. If what it has is not right, the read past the
+   * page cache has begun, which who asks next joins.
    *
    * @param creditMax undefined: it is not kept and lies in {@link #scratch}, until the next one does. Memory
    *   for it would cost more than the read.
    */
   #readAtOnce(
     meta: TableMeta,
-    { offset, sizeBytes }: BlockPlace,
+    place: BlockPlace,
     creditMax: number | undefined,
   ): Uint8Array | undefined {
+    const { offset, sizeBytes } = place;
     if (sizeBytes > CACHED_READ_BYTES_MAX) return undefined;
     const isKept = creditMax !== undefined;
     const bytes = isKept ? uninitialisedBytes(sizeBytes) : this.#scratch.subarray(0, sizeBytes);
-    if (!this.#checked.readCached(meta, offset, bytes)) return undefined;
+    const isRight = this.#checked.readCached(meta, offset, bytes);
+    if (isRight === undefined) return undefined;
+    if (!isRight) {
+      const request = { table: meta.number, offsets: [offset], creditMax };
+      // Who joins it is told how it ends.
+      this.#loadOnce(request, () => this.#checked.readAgain(meta, place)).catch(() => undefined);
+      return undefined;
+    }
     this.#cache.readAtOnce();
     if (isKept) this.#cache.add(meta.number, offset, bytes, { creditMax, mayEvict: true });
     return bytes;
@@ -151,15 +165,20 @@ export class TableReader implements TableLookup {
     meta: TableMeta,
     key: Uint8Array,
     hash: KeyHash,
-    knownFilter: Uint8Array | undefined,
-    knownIndex: Uint8Array | undefined,
+    knownFilter?: Uint8Array,
   ): Promise<TreeEntry | undefined> {
     const filter = knownFilter ?? (await this.#read(meta, meta.filter, INDEX_CREDIT));
     if (knownFilter === undefined && !mayContain(filter, hash)) return undefined;
-    const index = knownIndex ?? (await this.index(meta));
+    const index = await this.index(meta);
     const blockNumber = findInIndex(index, key);
     if (blockNumber < 0) return undefined;
-    return findInBlock(await this.block(meta, blockPlaceAt(index, blockNumber)), key);
+    const place = blockPlaceAt(index, blockNumber);
+    const cached = this.#cached(meta, place.offset)?.bytes;
+    return findInBlock(cached ?? (await this.#read(meta, place, this.#creditOf(meta, place))), key);
+  }
+
+  async #getBy(reading: Promise<Uint8Array>, key: Uint8Array): Promise<TreeEntry | undefined> {
+    return findInBlock(await reading, key);
   }
 
   /** The range deletes of a table. */
@@ -398,7 +417,11 @@ export class TableReader implements TableLookup {
   }
 
   /** A block that is not cached: by the read that is under way, or by one of our own. */
-  async #read(meta: TableMeta, place: BlockPlace, creditMax: number): Promise<Uint8Array> {
+  async #read(
+    meta: TableMeta,
+    place: BlockPlace,
+    creditMax: number | undefined,
+  ): Promise<Uint8Array> {
     const joined = await this.#cache.joinRead(meta.number, place.offset);
     if (joined !== undefined) return joined;
     const request = { table: meta.number, offsets: [place.offset], creditMax };

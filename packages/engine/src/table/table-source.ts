@@ -61,9 +61,9 @@ export class CheckedTableSource {
     this.#isUnchecked = skipReadChecks || skipTableChecks;
   }
 
-  /** Reads one block at once; false when that cannot be, or it is not right. */
-  readCached(meta: TableMeta, offset: number, into: Uint8Array): boolean {
-    return this.#source.readCached(meta, offset, into) && this.isIntact(meta, into);
+  /** Reads one block at once; undefined when that cannot be, false when what was read is not right. */
+  readCached(meta: TableMeta, offset: number, into: Uint8Array): boolean | undefined {
+    return this.#source.readCached(meta, offset, into) ? this.isIntact(meta, into) : undefined;
   }
 
   /** One block as it is read first, in memory of its own; undefined when it is not right. */
