@@ -29,11 +29,14 @@ const M_TRIM_THRESHOLD = -1;
 const M_MMAP_THRESHOLD = -3;
 const M_ARENA_MAX = -8;
 
+/** For how long it may hold the thread in one go, in ms. */
+const GROWTH_STEP_MS = 2;
 /** Objects that are kept at once while the young generation grows: some MiB of them. */
 const KEPT_OBJECTS_MAX = 100_000;
 /** Made before it is given up: a tenth of a second. It takes a tenth of them. */
 const MADE_OBJECTS_MAX = 2_000_000;
-const OBJECTS_PER_LOOK = 4096;
+/** Between two looks at the size: some tenths of a millisecond, unless V8 collects just then. */
+const OBJECTS_PER_STEP = 4096;
 
 /** How often it is looked whether V8 has made the young generation smaller, in ms. */
 const YOUNG_LOOK_INTERVAL_MS = 1000;
@@ -56,7 +59,8 @@ export interface ProcessMemoryOptions {
 export async function boundProcessMemory(options: ProcessMemoryOptions = {}): Promise<void> {
   const { lookIntervalMs = YOUNG_LOOK_INTERVAL_MS, importForeign = importKoffi } = options;
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`);
-  growYoungGeneration();
+  const growth = youngGrowth();
+  while (growth.next().done !== true);
   watchWork(lookIntervalMs);
   try {
     const { default: foreign } = await importForeign();
@@ -75,15 +79,31 @@ function watchWork(lookIntervalMs: number): void {
   const collect = runInNewContext('gc') as (options: object) => void;
   let before = performance.eventLoopUtilization();
   let quietLooks = 0;
+  let growing: Promise<void> | undefined;
   const look = (): void => {
     const now = performance.eventLoopUtilization();
     const { utilization } = performance.eventLoopUtilization(now, before);
     before = now;
     quietLooks = utilization > BUSY_SHARE ? 0 : quietLooks + 1;
-    if (quietLooks === 0) growYoungGeneration();
+    if (quietLooks === 0) {
+      growing ??= growInSteps().finally(() => {
+        growing = undefined;
+      });
+    }
     if (quietLooks === QUIET_LOOKS) collect({ type: 'major', flavor: 'last-resort' });
   };
   setInterval(look, lookIntervalMs).unref();
+}
+
+/** All of it at once holds the thread for 13 ms, and on a machine without time to spare for much longer. */
+async function growInSteps(): Promise<void> {
+  const growth = youngGrowth();
+  let startMs = performance.now();
+  while (growth.next().done !== true) {
+    if (performance.now() - startMs < GROWTH_STEP_MS) continue;
+    await new Promise((resolve) => setImmediate(resolve));
+    startMs = performance.now();
+  }
 }
 
 /** Bytes that V8 has set aside for young objects in this thread. */
@@ -92,16 +112,19 @@ export function youngGenerationBytes(): number {
   return space?.space_size ?? 0;
 }
 
-/** V8 doubles the young generation when much of it survives: here it does, until there is enough of it. */
-function growYoungGeneration(): void {
-  if (youngGenerationBytes() < YOUNG_GENERATION_BYTES) {
+/**
+ * V8 doubles the young generation when much of it survives: here it does, until there is enough of it. A yield
+ * is a place for others to get the thread; until it goes on, V8 keeps the size as it is.
+ */
+function* youngGrowth(): Generator<undefined, void> {
+  let kept: object[] = [];
+  for (let made = 0; made < MADE_OBJECTS_MAX; made += OBJECTS_PER_STEP) {
+    if (youngGenerationBytes() >= YOUNG_GENERATION_BYTES) break;
     setFlagsFromString('--semi-space-growth-factor=2');
-    let kept: object[] = [];
-    for (let made = 0; made < MADE_OBJECTS_MAX; made += OBJECTS_PER_LOOK) {
-      if (youngGenerationBytes() >= YOUNG_GENERATION_BYTES) break;
-      if (kept.length > KEPT_OBJECTS_MAX) kept = [];
-      for (let count = 0; count < OBJECTS_PER_LOOK; count++) kept.push({ made, count });
-    }
+    if (kept.length > KEPT_OBJECTS_MAX) kept = [];
+    for (let count = 0; count < OBJECTS_PER_STEP; count++) kept.push({ made, count });
+    setFlagsFromString('--semi-space-growth-factor=1');
+    yield;
   }
   setFlagsFromString('--semi-space-growth-factor=1');
 }

@@ -28,12 +28,14 @@ async function shrinkAndWork(): Promise<number[]> {
   const before = youngGenerationBytes();
   collect({ type: 'major', flavor: 'last-resort' });
   const shrunk = youngGenerationBytes();
+  const sizes = new Set<number>();
   for (let turn = 0; turn < 20; turn++) {
     const endMs = performance.now() + 10;
     while (performance.now() < endMs);
     await new Promise((resolve) => setTimeout(resolve, 1));
+    sizes.add(youngGenerationBytes());
   }
-  return [before, shrunk, youngGenerationBytes()];
+  return [before, shrunk, youngGenerationBytes(), sizes.size];
 }
 
 /** What there is after work, and when nothing has been done for some looks. */
