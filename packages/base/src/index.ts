@@ -27,7 +27,7 @@ export type { CodecErrorDetail } from './codec-error.ts';
 export { ComputeError, computeClosed, taskFailed } from './compute.ts';
 export type { Compute, ComputeErrorDetail, ComputeTask } from './compute.ts';
 export { crc32c } from './crc32c.ts';
-export { DeviceError } from './device.ts';
+export { CACHED_READ_BYTES_MAX, DeviceError } from './device.ts';
 export type { AnyDeviceError, Device, DeviceErrorDetail, LockIdentity } from './device.ts';
 export { DozoError, hasCode } from './errors.ts';
 export { InlineCompute } from './inline-compute.ts';

@@ -146,9 +146,6 @@ export const VERIFY_TABLE_ROUNDS_MAX = 4;
 /** Bytes of one read while the log is walked. */
 export const WALK_WINDOW_BYTES = 4 * MIB;
 
-/** Bytes of one read that a device is asked to answer at once: devices copy no more than that. */
-export const CACHED_READ_BYTES_MAX = 64 * KIB;
-
 /** Two values are read together when the gap between them is at most this. */
 export const READ_GAP_BYTES_MAX = 64 * KIB;
 

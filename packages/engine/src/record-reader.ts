@@ -7,11 +7,17 @@
  * What is not right is read once more past the page cache: pages of it may be from before another
  * machine wrote there. Only then it is damaged.
  */
-import { assert, binaryStringOf, bytesOfBinaryString, copyOfBytes } from '@dozo/base';
+import {
+  assert,
+  binaryStringOf,
+  bytesOfBinaryString,
+  CACHED_READ_BYTES_MAX,
+  copyOfBytes,
+} from '@dozo/base';
 import type { Counters } from './counters.ts';
 import type { ByteRange } from './engine-types.ts';
 import { EngineError } from './errors.ts';
-import { CACHED_READ_BYTES_MAX, VALUE_BLOCK_BYTES } from './limits.ts';
+import { VALUE_BLOCK_BYTES } from './limits.ts';
 import type { LogSource, ReadMode } from './log-walk.ts';
 import { RECORD_PUT, areBlocksIntact, decodeRecordHead, headBytesOf } from './record.ts';
 import type { RecordHead } from './record.ts';

@@ -16,9 +16,9 @@ import { VersionedMap } from './model/versioned-map.ts';
 import type { Change, FoundRow } from './model/versioned-map.ts';
 import { HOLDER, KIB, formattedMedium } from './simulated-engine.ts';
 
-/** What a read says of damage that it met. */
-/** How much the device has in memory: it answers within the call, or later. */
+/** What part of the reads the device answers within the call: it has that in memory. */
 const CACHED_READ_SHARE = 0.5;
+/** What a read says of damage that it met. */
 const DAMAGE_CODES = ['VALUE_DAMAGED', 'INDEX_DAMAGED'];
 /** What an opening says of damage that it met. */
 const REFUSAL_CODES = [

@@ -368,14 +368,21 @@ test('of two who open in the same instant one serves, and what it is given is ke
 });
 
 describe('pages that are from before another machine wrote', () => {
+  /** All of the disk as it is, and a kernel that never forgets. */
+  async function pagesOfNow({ medium, clock }: Machines): Promise<PageCache> {
+    const cache = new PageCache({ lockName: 'beta', keepProbability: 1 });
+    const stale = new SimulatedDevice(medium, { clock, seed: 's', cache, access: 'read-only' });
+    for (let offset = 0; offset < medium.sizeBytes; offset += 4096) {
+      await stale.read(offset, new Uint8Array(4096));
+    }
+    return cache;
+  }
+
   test('are not shown by reads that are answered at once; without checks they are', async () => {
     for (const isChecked of [true, false]) {
-      const { until, start, medium, clock, random } = await Machines.formatted('at once', 14);
-      const cache = new PageCache({ lockName: 'beta', keepProbability: 1 });
-      const stale = new SimulatedDevice(medium, { clock, seed: 's', cache, access: 'read-only' });
-      for (let offset = 0; offset < medium.sizeBytes; offset += 4096) {
-        await stale.read(offset, new Uint8Array(4096));
-      }
+      const machines = await Machines.formatted('at once', 14);
+      const { until, start, random } = machines;
+      const cache = await pagesOfNow(machines);
       const a = await start('alpha');
       const written = new Map<string, Uint8Array>();
       for (let index = 0; index < 40; index++) {
@@ -406,13 +413,8 @@ describe('pages that are from before another machine wrote', () => {
 
   test('are read again past the cache, by every way to read', async () => {
     const machines = await Machines.formatted('stale', 14);
-    const { until, start, medium, clock, random } = machines;
-    // All of the disk as it was, and a kernel that never forgets.
-    const cache = new PageCache({ lockName: 'beta', keepProbability: 1 });
-    const stale = new SimulatedDevice(medium, { clock, seed: 's', cache, access: 'read-only' });
-    for (let offset = 0; offset < medium.sizeBytes; offset += 4096) {
-      await stale.read(offset, new Uint8Array(4096));
-    }
+    const { until, start, clock, random } = machines;
+    const cache = await pagesOfNow(machines);
     const a = await start('alpha', { testSwitches: BLIND });
     for (let index = 0; index < 60; index++) {
       await until(put(a.engine, `k${String(index)}`, random.bytes(4000)));

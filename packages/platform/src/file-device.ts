@@ -10,14 +10,13 @@
  * event loop instead of two. What goes past the page cache has one more (`direct-file.ts`). Nothing is ever retried after an error: the kernel may have dropped dirty
  * pages and would report success the next time (fsyncgate, PostgreSQL wiki, 2018).
  */
-import { assert, DeviceError, UNCACHED_BLOCK_BYTES } from '@dozo/base';
+import { assert, CACHED_READ_BYTES_MAX, DeviceError, UNCACHED_BLOCK_BYTES } from '@dozo/base';
 import type { Device, LockIdentity } from '@dozo/base';
 
 import { DirectFile } from './direct-file.ts';
 import { DurableFile } from './durable-file.ts';
 import { kernelErrorName } from './errors.ts';
 import { closeFile, readAt, syncData } from './file-calls.ts';
-import { CACHED_READ_BYTES_MAX } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
 import { CACHED_READS_PER_TURN_MAX } from './limits.ts';
 import { writeAll } from './write-all.ts';
@@ -102,7 +101,7 @@ export class FileDevice implements Device {
 
   readCached(offset: number, into: Uint8Array): boolean {
     if (this.#closed !== undefined || !this.#isInside(offset, into.length)) return false;
-    if (!this.#mayReadCached(into)) return false;
+    if (!isShort(into) || !this.#hasShare) return false;
     const isRead = this.#readCachedNow(offset, into);
     // The read that follows asks again, and has its share then.
     if (!isRead) this.#cachedReadsOfTurn--;
@@ -252,20 +251,18 @@ export class FileDevice implements Device {
 
   /** At once, or in the next turn where this one has had its share: that is cheaper than a pool thread. */
   #readCached(offset: number, into: Uint8Array): boolean | Promise<boolean> {
-    if (into.length > CACHED_READ_BYTES_MAX || into.length === 0) return false;
-    return this.#mayReadCached(into)
-      ? this.#readCachedNow(offset, into)
-      : this.#readInTurn(offset, into);
+    if (!isShort(into)) return false;
+    return this.#hasShare ? this.#readCachedNow(offset, into) : this.#readInTurn(offset, into);
   }
 
   async #readInTurn(offset: number, into: Uint8Array): Promise<boolean> {
     await this.#nextTurn;
     // Others may have been faster: then a pool thread reads, and nobody waits for ever.
-    return this.#mayReadCached(into) && this.#readCachedNow(offset, into);
+    return this.#hasShare && this.#readCachedNow(offset, into);
   }
 
-  #mayReadCached({ length }: Uint8Array): boolean {
-    if (length > CACHED_READ_BYTES_MAX || length === 0) return false;
+  /** Whether this turn has not had its share. */
+  get #hasShare(): boolean {
     return this.#cachedReadsOfTurn < CACHED_READS_PER_TURN_MAX;
   }
 
@@ -335,6 +332,10 @@ const CODES = {
   write: 'DEVICE_WRITE_FAILED',
   flush: 'DEVICE_FLUSH_FAILED',
 } as const;
+
+function isShort({ length }: Uint8Array): boolean {
+  return length > 0 && length <= CACHED_READ_BYTES_MAX;
+}
 
 function sizeOf(buffers: readonly Uint8Array[]): number {
   let sizeBytes = 0;

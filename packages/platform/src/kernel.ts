@@ -7,6 +7,7 @@
  *
  * Source: flock(2), fallocate(2), posix_fadvise(2), ioctl_list(2), clock_gettime(2), `linux/fs.h`, `linux/falloc.h`.
  */
+import { CACHED_READ_BYTES_MAX } from '@dozo/base';
 import type koffi from 'koffi';
 
 import { bindForeign, importKoffi } from './foreign.ts';
@@ -18,9 +19,6 @@ const { getSystemErrorName } = process.getBuiltinModule('node:util');
 
 /** How a call ended: `undefined`, or the kernel's name of the error. */
 export type KernelOutcome = string | undefined;
-
-/** The most that {@link Kernel.readCached} reads, in bytes: a copy of it costs 5 us. */
-export const CACHED_READ_BYTES_MAX = 65_536;
 
 /** The calls. A test passes its own. */
 export interface Kernel {

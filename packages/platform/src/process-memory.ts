@@ -59,6 +59,7 @@ export interface ProcessMemoryOptions {
 export async function boundProcessMemory(options: ProcessMemoryOptions = {}): Promise<void> {
   const { lookIntervalMs = YOUNG_LOOK_INTERVAL_MS, importForeign = importKoffi } = options;
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`);
+  setFlagsFromString('--semi-space-growth-factor=1');
   const growth = youngGrowth();
   while (growth.next().done !== true);
   watchWork(lookIntervalMs);
@@ -126,5 +127,4 @@ function* youngGrowth(): Generator<undefined, void> {
     setFlagsFromString('--semi-space-growth-factor=1');
     yield;
   }
-  setFlagsFromString('--semi-space-growth-factor=1');
 }

@@ -12,6 +12,7 @@
  */
 import {
   assert,
+  CACHED_READ_BYTES_MAX,
   concatBytes,
   DeviceError,
   equalBytes,
@@ -131,7 +132,8 @@ export class SimulatedDevice implements Device {
     const { cachedReadShare = 0, alignmentBytes = 1, process } = this.#options;
     if (cachedReadShare === 0 || this.#state !== 'open' || process?.state === 'paused')
       return false;
-    if (!this.#cachedRandom.chance(cachedReadShare)) return false;
+    if (into.length > CACHED_READ_BYTES_MAX || !this.#cachedRandom.chance(cachedReadShare))
+      return false;
     const isAligned = offset % alignmentBytes === 0 && into.length % alignmentBytes === 0;
     if (!isAligned || offset < 0 || offset + into.length > this.sizeBytes) return false;
     const isLeft = this.#faults.some(

@@ -2,6 +2,7 @@
 import { alignedBytes, UNCACHED_BLOCK_BYTES } from '../aligned-bytes.ts';
 import { AssertionError } from '../assert.ts';
 import { equalBytes } from '../bytes.ts';
+import { CACHED_READ_BYTES_MAX } from '../device.ts';
 import type { Device, DeviceErrorDetail } from '../device.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { demand, demandRejection } from './contract.ts';
@@ -150,6 +151,7 @@ async function readsAtOnce(device: Device): Promise<void> {
   for (const offset of [-1, 0.5, Number.NaN, device.sizeBytes, device.sizeBytes - BLOCK + 1]) {
     demand(!device.readCached(offset, into), `nothing is read at ${offset}`);
   }
+  demand(!device.readCached(0, new Uint8Array(CACHED_READ_BYTES_MAX + 1)), 'no more than it may');
   await device.close();
   demand(!device.readCached(BLOCK, into), 'nothing is read of a device that is closed');
 }

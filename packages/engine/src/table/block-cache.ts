@@ -115,14 +115,14 @@ export class BlockCache {
     );
   }
 
-  /** What is cached of a table, to be asked for several of its blocks with {@link hit}. */
+  /** What is cached of a table, to be asked for several of its blocks with {@link hit}; undefined: nothing. */
   tableOf(number: number): CachedTable | undefined {
     return this.#tables.get(number);
   }
 
   /** The block that begins at `offset` of `table`, if it is cached. */
-  hit(table: CachedTable, offset: number): CachedBlock | undefined {
-    const block = table.blocks.get(offset);
+  hit(table: CachedTable | undefined, offset: number): CachedBlock | undefined {
+    const block = table?.blocks.get(offset);
     if (block === undefined) return undefined;
     block.credit = block.creditMax;
     this.#hitCount++;
@@ -204,8 +204,8 @@ export class BlockCache {
     return isKnown;
   }
 
-  /** Counts a block that was asked for and could be read at once. */
-  readAtOnce(): void {
+  /** Counts a block that was asked for and not read by {@link load}. */
+  countMiss(): void {
     this.#missCount++;
   }
 

@@ -5,10 +5,10 @@
  * cache. Where they are cached, or the device has them in memory, the answer is there at once, with no promise;
  * else each that is missing is read, once for all who ask at that time.
  */
-import { CodecError, hasCode, uninitialisedBytes } from '@dozo/base';
+import { CACHED_READ_BYTES_MAX, CodecError, hasCode, uninitialisedBytes } from '@dozo/base';
 import type { Counters } from '../counters.ts';
 import type { DamagedTables } from '../damaged-tables.ts';
-import { CACHED_READ_BYTES_MAX, STRETCH_BYTES_MAX, STRETCH_GAP_BYTES_MAX } from '../limits.ts';
+import { STRETCH_BYTES_MAX, STRETCH_GAP_BYTES_MAX } from '../limits.ts';
 import { STRETCHES_AT_ONCE, TABLE_RUN_BYTES } from '../limits.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import type { TestSwitches } from '../test-switches.ts';
@@ -96,7 +96,6 @@ export class TableReader implements TableLookup {
    * @param hash `hashOfKey(key)`, which a question to several tables computes once.
    */
   get(meta: TableMeta, key: Uint8Array, hash: KeyHash): MaybePromise<TreeEntry | undefined> {
-    // Undefined: nothing of it is cached.
     const table = this.#cache.tableOf(meta.number);
     const filter = this.#atOnce(table, meta, meta.filter);
     if (filter === undefined) return this.#getFrom(meta, key, hash);
@@ -106,7 +105,7 @@ export class TableReader implements TableLookup {
     const blockNumber = findInIndex(index, key);
     if (blockNumber < 0) return undefined;
     const place = blockPlaceAt(index, blockNumber);
-    const cached = table === undefined ? undefined : this.#cache.hit(table, place.offset);
+    const cached = this.#cache.hit(table, place.offset);
     if (cached !== undefined) return findInBlock(cached.bytes, key);
     const creditMax = this.#creditOf(meta, place);
     const block = this.#readAtOnce(meta, place, creditMax);
@@ -127,8 +126,8 @@ export class TableReader implements TableLookup {
     meta: TableMeta,
     place: BlockPlace,
   ): Uint8Array | undefined {
-    const cached = table === undefined ? undefined : this.#cache.hit(table, place.offset);
-    return cached === undefined ? this.#readAtOnce(meta, place, INDEX_CREDIT) : cached.bytes;
+    const cached = this.#cache.hit(table, place.offset)?.bytes;
+    return cached ?? this.#readAtOnce(meta, place, INDEX_CREDIT);
   }
 
   /**
@@ -155,7 +154,7 @@ export class TableReader implements TableLookup {
       this.#loadOnce(request, () => this.#checked.readAgain(meta, place)).catch(() => undefined);
       return undefined;
     }
-    this.#cache.readAtOnce();
+    this.#cache.countMiss();
     if (isKept) this.#cache.add(meta.number, offset, bytes, { creditMax, mayEvict: true });
     return bytes;
   }
@@ -399,8 +398,7 @@ export class TableReader implements TableLookup {
   }
 
   #cached(meta: TableMeta, offset: number): CachedBlock | undefined {
-    const table = this.#cache.tableOf(meta.number);
-    return table === undefined ? undefined : this.#cache.hit(table, offset);
+    return this.#cache.hit(this.#cache.tableOf(meta.number), offset);
   }
 
   async #readRanges(meta: TableMeta, place: BlockPlace): Promise<RangeSet> {
